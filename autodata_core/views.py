@@ -1,0 +1,97 @@
+"""What each role may see (PAPER §2), as types: a view has no field for what its role must not know.
+
+How a view becomes messages is in `prompts`.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import StrictBool, StrictFloat, StrictInt, StrictStr
+
+from autodata_core.records import Criterion, ReasonKind, Record
+
+__all__ = [
+    "AnswerFormat",
+    "ChallengerView",
+    "CheckView",
+    "FailureView",
+    "LearningView",
+    "RubricJudgeView",
+    "SolverView",
+    "VerifiableJudgeView",
+]
+
+AnswerFormat = Literal["text", "value"]
+"""`text`: the whole reply is the answer. `value`: a JSON object `{"answer": "..."}` with a short value."""
+
+
+class FailureView(Record):
+    """One refused question of this item, as the challenger is told about it."""
+
+    kind: ReasonKind
+    round: StrictInt
+    question_type: StrictStr = ""
+    question: StrictStr = ""
+    detail: StrictStr
+    """What was measured against what was wanted, or the reviewer's feedback."""
+    weak_mean: StrictFloat | None = None
+    strong_mean: StrictFloat | None = None
+
+
+class LearningView(Record):
+    """One thing that earlier items taught, without any text of their sources."""
+
+    text: StrictStr
+    kind: ReasonKind
+    question_type: StrictStr
+    share: StrictFloat
+    """Share of tries of this question type that failed this way, in [0, 1]."""
+    tries: StrictInt
+
+
+class ChallengerView(Record):
+    """The source and what went wrong before. Nothing of other sources."""
+
+    source_text: StrictStr
+    round: StrictInt
+    """From 1."""
+    failures: tuple[FailureView, ...] = ()
+    """Refused questions of this item, oldest first."""
+    learnings: tuple[LearningView, ...] = ()
+
+
+class CheckView(Record):
+    """The quality check sees the candidate and its source, never a solver's answer."""
+
+    source_text: StrictStr
+    question_type: StrictStr
+    context: StrictStr
+    question: StrictStr
+    reference_answer: StrictStr | None
+    """Given only where the answer is verified; None for rubric domains."""
+    rubric: tuple[Criterion, ...] | None
+    final: StrictBool = False
+    """True for the second look at an item that passed everything else."""
+
+
+class SolverView(Record):
+    """A solver sees context and question only. Weak and strong get the same."""
+
+    context: StrictStr
+    question: StrictStr
+    answer_format: AnswerFormat
+
+
+class RubricJudgeView(Record):
+    """The judge marks an answer by the rubric; it sees neither reference answer nor who answered."""
+
+    answer: StrictStr
+    rubric: tuple[Criterion, ...]
+
+
+class VerifiableJudgeView(Record):
+    """The judge compares an answer with the reference; it does not see who answered."""
+
+    answer: StrictStr
+    reference_answer: StrictStr
