@@ -1,0 +1,282 @@
+"""What an exception from a model's client means: may it pass, does it end the run, or is it one bad request?
+
+SDKs are told apart by status codes, error codes and class names, so none of them is imported. Retrying is in `calling`.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+import re
+import socket
+import urllib.parse
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from enum import StrEnum
+from typing import Any
+
+__all__ = ["DeadlineError", "EmptyReplyError", "Failure", "FailureKind", "classify", "one_line", "redact"]
+
+
+class FailureKind(StrEnum):
+    """Start of every `ModelReply.error`, followed by a colon: callers may match on it."""
+
+    UNREACHABLE = "unreachable"
+    """Connection refused or unknown host: nobody is there."""
+    TIMEOUT = "timeout"
+    CONNECTION = "connection"
+    """Somebody was there, and the connection broke."""
+    RATE_LIMIT = "rate_limit"
+    SERVER = "server"
+    UNREADABLE = "unreadable"
+    """An answer came that is not what the protocol says: no JSON, no choices."""
+    BAD_REQUEST = "bad_request"
+    """This one request was refused; the next may be fine."""
+    CONTEXT_LENGTH = "context_length"
+    UNEXPECTED = "unexpected"
+    """An exception we know nothing about."""
+    AUTH = "auth"
+    QUOTA = "quota"
+    MODEL = "model"
+    """The last three end the use of the model: `calling` raises for them."""
+
+
+_MAY_PASS = frozenset(
+    {
+        FailureKind.UNREACHABLE,
+        FailureKind.TIMEOUT,
+        FailureKind.CONNECTION,
+        FailureKind.RATE_LIMIT,
+        FailureKind.SERVER,
+        FailureKind.UNREADABLE,
+    }
+)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """One failed try."""
+
+    kind: FailureKind
+    message: str
+    """One line, without secrets."""
+    retry: bool
+    """Whether the same request may succeed in a moment."""
+    wait_s: float | None = None
+    """How long the provider asked us to wait, None when it did not say."""
+
+
+class DeadlineError(TimeoutError):
+    """The total deadline of a call passed. Ours, and never retried: there is no time left."""
+
+
+class EmptyReplyError(Exception):
+    """The provider answered without a reply in the answer."""
+
+
+_QUOTA_CODES = frozenset(
+    {"insufficient_quota", "billing_hard_limit_reached", "billing_not_active", "insufficient_balance"}
+)
+_QUOTA_WORDS = ("insufficient_quota", "credit balance is too low", "insufficient balance")
+_AUTH_CODES = frozenset({"invalid_api_key", "api_key_invalid"})
+_AUTH_WORDS = ("api key not valid", "api_key_invalid")
+_MODEL_CODES = frozenset({"model_not_found"})
+_CONTEXT_CODES = frozenset({"context_length_exceeded", "exceed_context_size_error"})
+_CONTEXT_WORDS = ("context_length_exceeded", "maximum context length", "prompt is too long")
+
+# Class names, most telling first; every class an exception inherits from counts. Ours are here so that a model that is
+# wrapped twice (LangChain in DSPy and back) is classified alike.
+_NAMES: tuple[tuple[FailureKind, frozenset[str]], ...] = (
+    (FailureKind.QUOTA, frozenset({"BillingError", "LMBillingError"})),
+    (FailureKind.AUTH, frozenset({"AuthError", "LMAuthError", "AuthenticationError", "PermissionDeniedError"})),
+    (FailureKind.AUTH, frozenset({"NotConfiguredError", "LMNotConfiguredError"})),
+    (FailureKind.MODEL, frozenset({"UnsupportedModelError", "LMUnsupportedModelError", "NotFoundError"})),
+    (FailureKind.MODEL, frozenset({"ConfigurationError", "LMConfigurationError", "CapabilityError"})),
+    (FailureKind.MODEL, frozenset({"LMUnsupportedFeatureError", "UnsupportedProtocol", "InvalidURL", "ImportError"})),
+    (FailureKind.CONTEXT_LENGTH, frozenset({"ContextLengthError", "ContextWindowExceededError"})),
+    (FailureKind.BAD_REQUEST, frozenset({"InvalidRequestError", "LMInvalidRequestError", "BadRequestError"})),
+    (FailureKind.RATE_LIMIT, frozenset({"RateLimitError", "LMRateLimitError"})),
+    (FailureKind.TIMEOUT, frozenset({"TimeoutException", "APITimeoutError", "LMTimeoutError", "TimeoutError"})),
+    (FailureKind.UNREADABLE, frozenset({"EmptyReplyError", "JSONDecodeError", "APIResponseValidationError"})),
+    (FailureKind.SERVER, frozenset({"ServerError", "LMServerError", "InternalServerError"})),
+    (FailureKind.CONNECTION, frozenset({"TransportError", "LMTransportError", "APIConnectionError", "ClientError"})),
+    (FailureKind.CONNECTION, frozenset({"ConnectionError", "RequestException", "NetworkError", "ProtocolError"})),
+)
+_NOBODY_THERE = frozenset({"ConnectError", "ConnectionRefusedError", "gaierror", "ClientConnectorError"})
+_NEVER_SENT = frozenset({"UnsupportedProtocol", "InvalidURL"})
+
+
+def classify(error: BaseException, *, secrets: Iterable[str] = (), now: datetime | None = None) -> Failure:
+    """Return what `error`, raised by a model's client, means.
+
+    Args:
+        error: The exception as it came; its causes are looked at too.
+        secrets: Exact values that must not occur in the message.
+        now: Wall time, for a `Retry-After` that is a date. Default: now.
+    """
+    status = _status(error)
+    text = _text(error)
+    kind = _kind(error, status, text)
+    message = one_line(redact(f"HTTP {status}: {text}" if status else f"{type(error).__name__}: {text}", secrets))
+    wait_s = _wait_s(error, now or datetime.now(UTC))
+    # An answer without choices was paid for; asking again would pay again, so only a torn body is worth another try.
+    retry = kind in _MAY_PASS and not isinstance(error, (EmptyReplyError, DeadlineError))
+    return Failure(kind=kind, message=message, retry=retry, wait_s=wait_s)
+
+
+def redact(text: str, secrets: Iterable[str]) -> str:
+    """Return `text` without the secrets, in plain, URL and base64 form, and without user info in URLs."""
+    for secret in sorted({s for s in secrets if s}, key=len, reverse=True):
+        encoded = base64.b64encode(secret.encode("utf-8", "replace")).decode().rstrip("=")
+        for form in {secret, urllib.parse.quote(secret, safe=""), urllib.parse.quote_plus(secret), encoded}:
+            text = text.replace(form, "[secret]")
+    return re.sub(r"(?<=://)[^/\s@]+@", "", text)
+
+
+def one_line(text: str, limit: int = 300) -> str:
+    """Return `text` as one printable line of at most `limit` characters."""
+    clean = " ".join("".join(c if c.isprintable() else " " for c in text[: 4 * limit]).split())
+    return clean if len(clean) <= limit else clean[: limit - 1] + "…"
+
+
+def _kind(error: BaseException, status: int | None, text: str) -> FailureKind:
+    codes = _codes(error)
+    lower = text.lower()
+    if status == 402 or codes & _QUOTA_CODES or _any_of(_QUOTA_WORDS, lower):
+        return FailureKind.QUOTA
+    if codes & _AUTH_CODES or (status == 400 and _any_of(_AUTH_WORDS, lower)):
+        return FailureKind.AUTH
+    if codes & _MODEL_CODES:
+        return FailureKind.MODEL
+    if codes & _CONTEXT_CODES or (status in (400, 413, 422) and _any_of(_CONTEXT_WORDS, lower)):
+        return FailureKind.CONTEXT_LENGTH
+    if status is not None and status >= 400:
+        return _kind_of_status(status)
+    return _kind_of_class(error)
+
+
+def _kind_of_status(status: int) -> FailureKind:
+    match status:
+        case 401 | 403:
+            return FailureKind.AUTH
+        case 404:
+            return FailureKind.MODEL
+        case 408:
+            return FailureKind.TIMEOUT
+        case 429:
+            return FailureKind.RATE_LIMIT
+        case 409 | 425:
+            return FailureKind.SERVER
+        case _:
+            return FailureKind.SERVER if status >= 500 else FailureKind.BAD_REQUEST
+
+
+def _kind_of_class(error: BaseException) -> FailureKind:
+    for kind, names in _NAMES:
+        if names & _class_names(error):
+            if kind is not FailureKind.CONNECTION:
+                return kind
+            break
+    else:
+        if not isinstance(error, (OSError, socket.gaierror)):
+            return FailureKind.UNEXPECTED
+    # SDKs wrap what the socket said; only the cause tells "nobody there" from "broke half-way".
+    causes = [_class_names(cause) for cause in _chain(error)]
+    if any(names & _NEVER_SENT for names in causes):
+        return FailureKind.MODEL
+    if any("TimeoutError" in names or "TimeoutException" in names for names in causes):
+        return FailureKind.TIMEOUT
+    if any(names & _NOBODY_THERE for names in causes):
+        return FailureKind.UNREACHABLE
+    # A wrapper of ours, or a client that keeps only the text of what happened.
+    return FailureKind.UNREACHABLE if str(error).startswith("unreachable:") else FailureKind.CONNECTION
+
+
+def _chain(error: BaseException, limit: int = 8) -> Iterator[BaseException]:
+    current: BaseException | None = error
+    while current is not None and limit > 0:
+        yield current
+        current, limit = current.__cause__ or current.__context__, limit - 1
+
+
+def _class_names(error: BaseException) -> frozenset[str]:
+    return frozenset(cls.__name__ for cls in type(error).__mro__)
+
+
+def _any_of(words: Iterable[str], text: str) -> bool:
+    return any(word in text for word in words)
+
+
+def _status(error: BaseException) -> int | None:
+    """Return the HTTP status, wherever this SDK keeps it."""
+    response = getattr(error, "response", None)
+    places = [getattr(error, name, None) for name in ("status_code", "status", "http_status", "code")]
+    places += [getattr(response, name, None) for name in ("status_code", "status")]
+    if isinstance(response, Mapping):
+        places.append((response.get("ResponseMetadata") or {}).get("HTTPStatusCode"))
+    for value in places:
+        if isinstance(value, int) and not isinstance(value, bool) and 400 <= value <= 599:
+            return int(value)
+    return None
+
+
+def _body(error: BaseException) -> Mapping[str, Any]:
+    body = getattr(error, "body", None)
+    if not isinstance(body, Mapping):
+        return {}
+    inner = body.get("error")
+    return inner if isinstance(inner, Mapping) else body
+
+
+def _codes(error: BaseException) -> frozenset[str]:
+    body = _body(error)
+    values = [getattr(error, name, None) for name in ("code", "type", "provider_code")] + [body.get("code"), body.get("type")]
+    return frozenset(value.lower() for value in values if isinstance(value, str))
+
+
+def _text(error: BaseException) -> str:
+    message = _body(error).get("message")
+    if isinstance(message, str) and message:
+        return message
+    said = str(error)
+    if not said or said in ("Connection error.", "Request timed out."):
+        causes = [str(cause) for cause in _chain(error) if str(cause) and str(cause) != said]
+        said = f"{said} {causes[-1]}".strip() if causes else said
+    if isinstance(error, json.JSONDecodeError):
+        said = f"the answer is not JSON ({said})"
+    return said or "no message"
+
+
+def _wait_s(error: BaseException, now: datetime) -> float | None:
+    direct = getattr(error, "retry_after", None)
+    headers = getattr(getattr(error, "response", None), "headers", None)
+    if isinstance(direct, (int, float)) and not isinstance(direct, bool):
+        return _sane(float(direct))
+    if not isinstance(headers, Mapping) and not hasattr(headers, "get"):
+        return None
+    millis = _number(headers.get("retry-after-ms"))
+    if millis is not None:
+        return _sane(millis / 1000)
+    value = headers.get("retry-after")
+    seconds = _number(value)
+    if seconds is None and isinstance(value, str):
+        try:
+            seconds = (parsedate_to_datetime(value) - now).total_seconds()
+        except (ValueError, TypeError):
+            return None
+        return _sane(max(0.0, seconds))
+    return None if seconds is None else _sane(seconds)
+
+
+def _number(value: object) -> float | None:
+    try:
+        return float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return None
+
+
+def _sane(seconds: float) -> float | None:
+    return seconds if math.isfinite(seconds) and seconds >= 0 else None

@@ -1,0 +1,116 @@
+"""One paid call: replay it if it is recorded, else reserve, record that it is sent, ask, record the reply, settle.
+
+The journal is the only cache. How a model is reached, and retries, are the model's own business.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from autodata_core.budget import Budget, Reservation
+from autodata_core.errors import ModelError
+from autodata_core.ports import Model, ModelReply, ModelRequest
+from autodata_core.records import ModelIdentity, Usage, fingerprint
+
+__all__ = ["CallJournal", "JournaledModel", "call_key"]
+
+_OUTPUT_TOKENS = 4096
+"""Reserved for a reply whose length nobody bounded."""
+
+
+class CallJournal(Protocol):
+    """Keeps every call by its content. Writes return futures that are done when the record is on disk."""
+
+    def lookup(self, key: str) -> ModelReply | None:
+        """Return the recorded reply of a finished call, None when there is none."""
+        ...
+
+    def send(self, key: str, request: dict[str, Any], identity: dict[str, Any], reserved_usd: float) -> Future[bool]:
+        """Record that a call is about to be sent; True when it was sent before and never answered (perhaps billed)."""
+        ...
+
+    def done(self, key: str, reply: ModelReply) -> Future[None]:
+        """Record the reply."""
+        ...
+
+    def failed(self, key: str, error: str) -> Future[None]:
+        """Record that no reply came; the call may be asked again later."""
+        ...
+
+    def spent(self) -> Usage:
+        """Return what all recorded calls used; unanswered ones count as reserved."""
+        ...
+
+
+def call_key(request: ModelRequest, identity: ModelIdentity) -> str:
+    """Return the content key of a call: role, item, round, attempt, step, seed, messages, and model with endpoint and parameters."""
+    content = request.to_json()
+    del content["view"]  # says the same as the messages
+    asked = identity.to_json()
+    del asked["served"]  # is known only after the first reply
+    return fingerprint([content, asked])
+
+
+@dataclass(frozen=True)
+class JournaledModel:
+    """A model whose calls are journaled and kept within the budget."""
+
+    model: Model
+    journal: CallJournal
+    budget: Budget
+    price_in: float = 0.0
+    """US dollars per million input tokens."""
+    price_out: float = 0.0
+
+    @property
+    def identity(self) -> ModelIdentity:
+        return self.model.identity
+
+    def complete(self, request: ModelRequest) -> ModelReply:
+        key = call_key(request, self.identity)
+        known = self.journal.lookup(key)
+        if known is not None:
+            return known
+        reservation = self._reserve(request)
+        self.journal.send(key, request.to_json(), self.identity.to_json(), reservation.usd).result()
+        try:
+            reply = self.model.complete(request)
+        except ModelError as error:
+            self._not_answered(key, reservation, error).result()
+            raise
+        self._answered(key, reservation, reply).result()
+        return reply
+
+    async def acomplete(self, request: ModelRequest) -> ModelReply:
+        key = call_key(request, self.identity)
+        known = self.journal.lookup(key)
+        if known is not None:
+            return known
+        reservation = self._reserve(request)
+        await asyncio.wrap_future(self.journal.send(key, request.to_json(), self.identity.to_json(), reservation.usd))
+        try:
+            reply = await self.model.acomplete(request)
+        except ModelError as error:
+            await asyncio.wrap_future(self._not_answered(key, reservation, error))
+            raise
+        await asyncio.wrap_future(self._answered(key, reservation, reply))
+        return reply
+
+    def _reserve(self, request: ModelRequest) -> Reservation:
+        # No tokeniser makes more than one token of two bytes of ordinary text; a reservation may be too high, never too low.
+        tokens_in = sum(len(m.content.encode("utf-8", "replace")) for m in request.messages) // 2 + 16
+        limit = self.identity.params.get("max_tokens")
+        tokens_out = limit if isinstance(limit, int) else _OUTPUT_TOKENS
+        usd = (tokens_in * self.price_in + tokens_out * self.price_out) / 1e6
+        return self.budget.reserve(usd, tokens_in + tokens_out)
+
+    def _answered(self, key: str, reservation: Reservation, reply: ModelReply) -> Future[None]:
+        self.budget.settle(reservation, reply.usage if reply.error is None else None)
+        return self.journal.failed(key, reply.error) if reply.error else self.journal.done(key, reply)
+
+    def _not_answered(self, key: str, reservation: Reservation, error: ModelError) -> Future[None]:
+        self.budget.release(reservation)
+        return self.journal.failed(key, str(error))

@@ -1,0 +1,80 @@
+"""Whether the answer stands where a solver can read it. Text rules only; models are asked elsewhere."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator
+
+from autodata_core.domains import Domain
+from autodata_core.records import Candidate
+from autodata_core.verify import NumberVerifier, fold_text, read_number
+
+__all__ = ["find_leaks", "find_quote"]
+
+_SHINGLE = 8
+"""Words in a row that nobody writes twice by chance. Our number."""
+_NUMBER_TOKEN = re.compile(r"(?<![\w.,])[-+]?\d[\d,]*(?:\.\d+)?(?![\w]|[.,]\d)")
+
+
+def find_leaks(candidate: Candidate, domain: Domain) -> tuple[str, ...]:
+    """Return where the answer is given away; empty when it is not.
+
+    The question never holds the answer. The context may where the domain says that it gives the data of the problem.
+    """
+    places = [("question", candidate.question)]
+    if not domain.context_may_hold_answer:
+        places.append(("context", candidate.context))
+    found = []
+    for name, text in places:
+        if candidate.check is not None and _states_answer(text, candidate):
+            found.append(f"the answer stands in the {name}")
+        elif _shares_passage(text, candidate.reference_answer):
+            found.append(f"{_SHINGLE} words in a row of the reference answer stand in the {name}")
+    for criterion in candidate.rubric or ():
+        if criterion.weight > 0 and _contains(candidate.question + "\n" + candidate.context, criterion.criterion):
+            found.append("a criterion of the rubric stands in question or context")
+            break
+    return tuple(found)
+
+
+def _states_answer(text: str, candidate: Candidate) -> bool:
+    check = candidate.check
+    if check is not None and check.kind == "number" and NumberVerifier().check_spec(check) is None:
+        wanted, _, _ = read_number(str(check.spec["value"]))
+        return any(read_number(token)[0] == wanted for token in _NUMBER_TOKEN.findall(unicodedata.normalize("NFKC", text)))
+    answers = check.spec.get("accepted") if check is not None and check.kind == "text" else [candidate.reference_answer]
+    return any(isinstance(answer, str) and _contains(text, answer) for answer in answers or ())
+
+
+def _contains(text: str, part: str) -> bool:
+    """Return whether `part` stands in `text` as whole words; yes and no, and single letters, prove nothing."""
+    folded = _words(part)
+    if len(" ".join(folded)) < 4:
+        return False
+    return f" {' '.join(folded)} " in f" {' '.join(_words(text))} "
+
+
+def _shares_passage(text: str, answer: str) -> bool:
+    known = set(_shingles(_words(text)))
+    return any(shingle in known for shingle in _shingles(_words(answer)))
+
+
+def _words(text: str) -> list[str]:
+    return re.findall(r"\w+", fold_text(text))
+
+
+def _shingles(words: list[str]) -> Iterator[tuple[str, ...]]:
+    return zip(*(words[n:] for n in range(_SHINGLE)), strict=False)
+
+
+def find_quote(quote: str, text: str) -> tuple[int, int] | None:
+    """Return start and end of `quote` in `text`, white space aside; None when it does not stand there."""
+    start = text.find(quote)
+    if start >= 0 and quote.strip():
+        return start, start + len(quote)
+    words = quote.split()
+    if not words:
+        return None
+    match = re.search(r"\s+".join(re.escape(word) for word in words), text)
+    return match.span() if match else None

@@ -1,0 +1,482 @@
+"""Model text → record, strictly. What cannot be read is a `ReplyFault`, which the model is asked about once more.
+
+Nothing is repaired or guessed: no second object, no duplicate key, no NaN, no text for a boolean, no cut reply.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Annotated, Any, NoReturn, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from autodata_core.errors import shorten
+from autodata_core.ports import ModelReply
+from autodata_core.records import Candidate, Check, Criterion, FinishReason
+
+__all__ = [
+    "MAX_REPLY_CHARS",
+    "Marks",
+    "QualityVerdict",
+    "ReplyFault",
+    "Skip",
+    "SolverAnswer",
+    "parse_answer",
+    "parse_candidate",
+    "parse_equivalence",
+    "parse_marks",
+    "parse_object",
+    "parse_quality",
+    "reply_schema",
+]
+
+MAX_REPLY_CHARS = 200_000
+"""A longer reply is refused unread; the largest honest one (an answer of 8k tokens) is a fifth of it."""
+_MAX_DEPTH = 12
+
+_FENCE_LINE = re.compile(r"[ ]{0,3}```[ \t]*([A-Za-z0-9_+-]*)[ \t]*\r?")
+_THINKING = re.compile(r"\A\s*<(think|thinking|reasoning)>.*?</\1>", re.DOTALL | re.IGNORECASE)
+_REFUSAL = re.compile(
+    r"\A\W*(?:i['’]?m (?:really |very )?sorry|sorry,|i (?:can(?:no|['’])t|cannot|am unable to|won['’]t)|i['’]?m (?:not able|unable) to"
+    r"|as an ai\b|as a language model\b|unfortunately,? i (?:can|am))",
+    re.IGNORECASE,
+)
+
+
+class ReplyFault(Exception):  # noqa: N818 - it is a finding about data, raised and caught inside the loop
+    """A reply that cannot be read. `str(fault)` is quoted to the model in the re-ask."""
+
+
+# --- what each role may reply -----------------------------------------------------------------------------------------
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+_Text = Annotated[str, Field(min_length=1, max_length=20_000)]
+
+
+class _CriterionReply(_Strict):
+    criterion: Annotated[str, Field(min_length=1, max_length=2_000)]
+    weight: Annotated[int, Field(ge=-100, le=100)]
+
+
+class _CheckReply(_Strict):
+    kind: Annotated[str, Field(min_length=1, max_length=64)]
+    spec: dict[str, Any] = {}
+
+
+class _CandidateReply(_Strict):
+    question_type: Annotated[str, Field(min_length=1, max_length=100)]
+    skills: Annotated[list[Annotated[str, Field(min_length=1, max_length=100)]], Field(min_length=1, max_length=10)]
+    context: Annotated[str, Field(max_length=20_000)]
+    question: Annotated[str, Field(min_length=1, max_length=10_000)]
+    reference_answer: _Text
+    quote: Annotated[str, Field(max_length=4_000)] | None = None
+
+
+class _RubricCandidateReply(_CandidateReply):
+    rubric: Annotated[list[_CriterionReply], Field(min_length=1, max_length=40)]
+
+
+class _CheckedCandidateReply(_CandidateReply):
+    check: _CheckReply
+
+
+class QualityVerdict(_Strict):
+    """The quality check's four verdicts, its overall verdict and its feedback (PAPER §2)."""
+
+    grounded: bool
+    """The answer rests on the source and nothing else."""
+    self_contained: bool
+    """Context and question can be understood without the source."""
+    no_leak: bool
+    """Neither context nor question gives the answer away."""
+    answer_correct: bool
+    """Reference answer or rubric is right and complete."""
+    overall: bool
+    feedback: Annotated[str, Field(max_length=4_000)]
+
+    def faults(self) -> tuple[str, ...]:
+        """Return the names of the verdicts that are false."""
+        return tuple(name for name in ("grounded", "self_contained", "no_leak", "answer_correct") if not getattr(self, name))
+
+
+class Marks(_Strict):
+    """One yes or no per criterion, in the rubric's order."""
+
+    marks: list[bool]
+    why: Annotated[str, Field(max_length=8_000)] = ""
+
+
+class _Equivalence(_Strict):
+    correct: bool
+    why: Annotated[str, Field(max_length=8_000)] = ""
+
+
+class _ValueReply(_Strict):
+    answer: Annotated[str, Field(max_length=2_000)]
+
+
+@dataclass(frozen=True)
+class Skip:
+    """The challenger says that the source is not suitable."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class SolverAnswer:
+    """What a solver answered, and what is odd about it. `answer` is None when nothing can be scored."""
+
+    answer: str | None
+    flags: tuple[str, ...] = ()
+
+
+# --- the one object in a reply ----------------------------------------------------------------------------------------
+
+
+def parse_object(text: str) -> dict[str, Any]:
+    """Return the JSON object of a reply: the last fenced one, or the only one.
+
+    A thinking block at the start is passed over. Time and memory are linear in the length.
+
+    Raises:
+        ReplyFault: No object, several, a cut one, a duplicate key, NaN or Infinity, a number or nesting too large,
+            a lone surrogate; the message names it.
+    """
+    if len(text) > MAX_REPLY_CHARS:
+        _fault(f"the reply has {len(text)} characters, at most {MAX_REPLY_CHARS} are read")
+    text = _without_thinking(text)
+    fenced, prose = _split_fences(text)
+    objects = [block for block in fenced if block.text.lstrip().startswith("{")]
+    if not objects:
+        return _only_object(text)
+    last = objects[-1]
+    chosen = _only_object(last.text)
+    if "{" in prose and any(_holds_object(part) for part in prose.split("\0")):
+        _fault("a JSON object inside and another outside the fence; reply with exactly one")
+    # A later fence is the model's correction of an earlier one. Prose behind it makes it a quotation: which one counts?
+    if not last.ends_reply and any(_differs(block.text, chosen) for block in objects[:-1]):
+        _fault("several JSON objects; reply with exactly one")
+    return chosen
+
+
+@dataclass(frozen=True)
+class _Fenced:
+    text: str
+    ends_reply: bool
+    """Nothing but white space stands behind it."""
+
+
+def _split_fences(text: str) -> tuple[list[_Fenced], str]:
+    """Return the fenced blocks and the prose around them, its parts joined by NUL. Linear: a line is read once."""
+    blocks: list[list[str]] = []
+    closed_at: list[int] = []
+    prose: list[str] = []
+    inside: list[str] | None = None
+    lines = text.split("\n")
+    for number, line in enumerate(lines):
+        fence = _FENCE_LINE.fullmatch(line)
+        if fence and inside is None:
+            inside = []
+            prose.append("\0")
+        elif fence and not fence.group(1) and inside is not None:
+            blocks.append(inside)
+            closed_at.append(number)
+            inside = None
+        else:
+            (prose if inside is None else inside).append(line)
+    prose.extend(inside or ())  # a fence that never closes fences nothing
+    last_word = max((n for n, line in enumerate(lines) if line.strip()), default=-1)
+    made = [_Fenced("\n".join(block), end >= last_word) for block, end in zip(blocks, closed_at, strict=True)]
+    return made, "\n".join(prose)
+
+
+def _without_thinking(text: str) -> str:
+    match = _THINKING.match(text)
+    if match:
+        return text[match.end() :]
+    if re.match(r"\A\s*<(think|thinking|reasoning)>", text, re.IGNORECASE):
+        _fault("the thinking block never ends, so there is no answer; think less and answer")
+    return text
+
+
+def _differs(text: str, chosen: dict[str, Any]) -> bool:
+    try:
+        return _only_object(text) != chosen
+    except ReplyFault:
+        return False
+
+
+def _holds_object(text: str) -> bool:
+    start = text.find("{")
+    if start < 0:
+        return False
+    try:
+        _DECODER.raw_decode(text, start)
+    except (ValueError, RecursionError, ReplyFault):
+        return False
+    return True
+
+
+def _only_object(text: str) -> dict[str, Any]:
+    start = text.find("{")
+    if start < 0:
+        _fault("there is no JSON object in it" if text.strip() else "it is empty")
+    before = text[:start].rstrip()
+    if before.endswith(("[", '":')) or (before.endswith(",") and "[" in before):
+        _fault("the JSON object stands inside something else; reply with the object alone")
+    try:
+        value, end = _DECODER.raw_decode(text, start)
+    except RecursionError:
+        _fault("it is nested too deeply")
+    except json.JSONDecodeError as error:
+        cut = error.pos >= len(text.rstrip()) - 1 or "Unterminated" in error.msg
+        _fault(f"the JSON is cut off or not valid: {error.msg}" if cut else f"the JSON is not valid: {error.msg}")
+    except ValueError as error:  # an integer with more digits than Python reads
+        _fault(f"the JSON is not valid: {shorten(str(error), 80)}")
+    rest = text[end:]
+    if rest.lstrip()[:1] in ("]", "}", ",", ":") or "{" in rest:
+        _fault("there is more JSON after the object; reply with exactly one object")
+    _check_values(value)
+    return value  # type: ignore[no-any-return]
+
+
+def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) != len(pairs):
+        seen: set[str] = set()
+        double = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
+        _fault(f"the key {shorten(double, 60)} stands twice in one object")
+    return made
+
+
+def _constant(name: str) -> NoReturn:
+    _fault(f"{name} is not a JSON number")
+
+
+def _float(text: str) -> float:
+    value = float(text)
+    if value in (float("inf"), float("-inf")):
+        _fault(f"the number {shorten(text, 40)} is too large")
+    return value
+
+
+def _int(text: str) -> int:
+    if len(text) > 18:  # larger ones do not fit the stores and mean nothing here
+        _fault(f"the number {shorten(text, 40)} is too large")
+    return int(text)
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_pairs, parse_constant=_constant, parse_float=_float, parse_int=_int)
+
+
+def _check_values(value: Any, depth: int = 0) -> None:
+    """Refuse deep nesting and text that is not Unicode, which no store or provider takes."""
+    if depth > _MAX_DEPTH:
+        _fault("it is nested too deeply")
+    if isinstance(value, str):
+        if not value.isascii():
+            _check_text(value)
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            _check_text(key)
+            _check_values(inner, depth + 1)
+    elif isinstance(value, list):
+        for inner in value:
+            _check_values(inner, depth + 1)
+
+
+def _check_text(text: str) -> None:
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        _fault("it holds half of a surrogate pair, which is not a character")
+
+
+def _fault(message: str) -> NoReturn:
+    raise ReplyFault(message)
+
+
+# --- replies by role --------------------------------------------------------------------------------------------------
+
+_Model = TypeVar("_Model", bound=_Strict)
+
+
+def _read(kind: type[_Model], reply: ModelReply) -> _Model:
+    """Return the reply as `kind`, or raise the fault that a person would name first."""
+    if reply.finish_reason == "content_filter":
+        _fault("the provider's content filter stopped it")
+    if reply.finish_reason == "length":
+        _fault("it was cut off at the token limit; reply shorter")
+    try:
+        found = parse_object(reply.text)
+    except ReplyFault:
+        if is_refusal(reply.text):
+            _fault("it is a refusal, not a reply in the asked form")
+        raise
+    return _validate(kind, found)
+
+
+def _validate(kind: type[_Model], found: Mapping[str, Any]) -> _Model:
+    try:
+        return kind.model_validate(found)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        if first["type"] == "missing":
+            _fault(f"the key {where!r} is missing")
+        if first["type"] == "extra_forbidden":
+            _fault(f"the key {where!r} is not known; known are {', '.join(kind.model_fields)}")
+        _fault(f"{where}: {first['msg']}, got {shorten(first['input'], 80)}")
+
+
+def parse_candidate(reply: ModelReply, *, rubric: bool) -> Candidate | Skip:
+    """Return what the challenger wrote: a candidate with a rubric or a check, or that the source is not suitable.
+
+    Raises:
+        ReplyFault: It cannot be read. Whether rubric or check are any good is not decided here.
+    """
+    if reply.finish_reason == "stop" or reply.finish_reason == "unknown":
+        try:
+            found = parse_object(reply.text)
+        except ReplyFault:
+            found = {}
+        if set(found) == {"skip"} and isinstance(found["skip"], str) and found["skip"].strip():
+            return Skip(found["skip"].strip()[:500])
+    if rubric:
+        read = _read(_RubricCandidateReply, reply)
+        criteria = tuple(Criterion(criterion=c.criterion, weight=c.weight) for c in read.rubric)
+        return _candidate(read, criteria, None)
+    checked = _read(_CheckedCandidateReply, reply)
+    return _candidate(checked, None, Check(kind=checked.check.kind, spec=checked.check.spec))
+
+
+def _candidate(read: _CandidateReply, rubric: tuple[Criterion, ...] | None, check: Check | None) -> Candidate:
+    for name in ("question", "reference_answer", "question_type"):
+        if not getattr(read, name).strip():
+            _fault(f"{name} is empty")
+    return Candidate(
+        question_type=read.question_type.strip(),
+        skills=tuple(read.skills),
+        context=read.context,
+        question=read.question.strip(),
+        reference_answer=read.reference_answer.strip(),
+        rubric=rubric,
+        check=check,
+        quote=read.quote or None,
+    )
+
+
+def parse_quality(reply: ModelReply) -> QualityVerdict:
+    """Return the quality check's verdicts.
+
+    Raises:
+        ReplyFault: It cannot be read, or the overall verdict contradicts the four.
+    """
+    verdict = _read(QualityVerdict, reply)
+    if verdict.overall and verdict.faults():
+        _fault(f"overall is true although {verdict.faults()[0]} is false")
+    return verdict
+
+
+def parse_marks(reply: ModelReply, criteria: int) -> Marks:
+    """Return the judge's marks, exactly one per criterion.
+
+    Raises:
+        ReplyFault: It cannot be read, or the number of marks is another one.
+    """
+    marks = _read(Marks, reply)
+    if len(marks.marks) != criteria:
+        _fault(f"the rubric has {criteria} criteria and marks has {len(marks.marks)} entries; give one each, in order")
+    return marks
+
+
+def parse_equivalence(reply: ModelReply) -> Marks:
+    """Return the judge's comparison with the reference answer, as one mark."""
+    read = _read(_Equivalence, reply)
+    return Marks(marks=[read.correct], why=read.why)
+
+
+def parse_answer(reply: ModelReply, *, value: bool) -> SolverAnswer:
+    """Return a solver's answer with its flags. Never raises: an unusable answer is flagged, and is not difficulty.
+
+    Args:
+        reply: What came back.
+        value: True when a JSON object `{"answer": ...}` was asked for, False when the whole text is the answer.
+    """
+    flags = set(_finish_flags(reply.finish_reason))
+    try:
+        text = _without_thinking(reply.text).strip() if len(reply.text) <= MAX_REPLY_CHARS else ""
+        if len(reply.text) > MAX_REPLY_CHARS:
+            flags.add("truncated")
+        if not text:
+            flags.add("empty")
+        elif is_refusal(text):
+            flags.add("refusal")
+        elif value:
+            text = _validate(_ValueReply, parse_object(reply.text)).answer.strip()
+            if not text:
+                flags.add("empty")
+            elif is_refusal(text):
+                flags.add("refusal")
+        _check_text(text)
+    except ReplyFault:
+        return SolverAnswer(None, tuple(sorted(flags | {"unreadable"})))
+    return SolverAnswer(None if flags else text, tuple(sorted(flags)))
+
+
+def is_refusal(text: str) -> bool:
+    """Return whether a text begins as refusals do."""
+    return len(text) < 2_000 and _REFUSAL.match(text) is not None
+
+
+def _finish_flags(reason: FinishReason) -> tuple[str, ...]:
+    return {"length": ("truncated",), "content_filter": ("refusal",)}.get(reason, ())
+
+
+@cache
+def reply_schema(name: str) -> dict[str, Any]:
+    """Return the JSON schema of a reply, for prompts and for models that can be held to one. Not to be changed.
+
+    Args:
+        name: `candidate_rubric`, `candidate_check`, `quality`, `marks`, `equivalence` or `value`.
+    """
+    kind: type[_Strict] = {
+        "candidate_rubric": _RubricCandidateReply,
+        "candidate_check": _CheckedCandidateReply,
+        "quality": QualityVerdict,
+        "marks": Marks,
+        "equivalence": _Equivalence,
+        "value": _ValueReply,
+    }[name]
+    return _plain_schema(kind.model_json_schema())
+
+
+def _plain_schema(schema: dict[str, Any]) -> dict[str, Any]:
+    """Inline definitions and drop titles and descriptions, which say nothing to a grammar and cost tokens."""
+    definitions = schema.pop("$defs", {})
+
+    def plain(node: Any) -> Any:
+        if isinstance(node, list):
+            return [plain(inner) for inner in node]
+        if not isinstance(node, dict):
+            return node
+        if "$ref" in node:
+            return plain(definitions[node["$ref"].rsplit("/", 1)[-1]])
+        kept = {}
+        for key, inner in node.items():
+            if key == "properties":
+                kept[key] = {name: plain(value) for name, value in inner.items()}
+            elif key not in ("title", "description", "default"):
+                kept[key] = plain(inner)
+        return kept
+
+    made: dict[str, Any] = plain(schema)
+    return made

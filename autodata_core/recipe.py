@@ -1,0 +1,158 @@
+"""The recipe (what may be optimised) and the evaluation protocol (what measures, frozen for a run).
+
+Reading a recipe file is in `recipe_file`; the machine that follows both is `loop`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
+from typing import Any
+
+from pydantic import Field, StrictBool, StrictFloat, StrictInt, StrictStr
+
+from autodata_core.acceptance import AcceptancePolicy, Bound, policy_from
+from autodata_core.domains import Domain, domain_named
+from autodata_core.errors import RecipeError
+from autodata_core.learnings import Learning
+from autodata_core.prompts import fixed
+from autodata_core.prompts.editable import CHALLENGER_TEXTS, CHECK_TEXTS
+from autodata_core.records import SCHEMA_VERSION, ModelIdentity, Record, fingerprint
+from autodata_core.verify import EXACT_VERIFIERS
+
+__all__ = ["EvaluationProtocol", "Recipe", "Rules"]
+
+
+class Recipe(Record):
+    """What an agent or optimiser may change, versioned by its content."""
+
+    schema_version: StrictInt = SCHEMA_VERSION
+    name: StrictStr = Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    domain: Domain
+    challenger: StrictStr = Field(min_length=1)
+    """Instructions of the challenger."""
+    check: StrictStr = Field(min_length=1)
+    """What the quality check looks for."""
+    learnings: tuple[Learning, ...] = ()
+    parent: StrictStr | None = None
+    """Version this one was made from."""
+
+    @classmethod
+    def for_domain(cls, domain: str | Domain, *, name: str | None = None, **changes: Any) -> Recipe:
+        """Return the recipe a domain starts with.
+
+        Raises:
+            RecipeError: Unknown domain, or a domain of one's own without `challenger` and `check` texts.
+        """
+        found = domain_named(domain) if isinstance(domain, str) else domain
+        texts = {"challenger": CHALLENGER_TEXTS.get(found.name), "check": CHECK_TEXTS.get(found.name)}
+        made = {**texts, **{key: value for key, value in changes.items() if value is not None}}
+        missing = [key for key, value in made.items() if value is None]
+        if missing:
+            raise RecipeError(f"Domain {found.name!r} brings no text for {missing[0]!r}. Give it under [texts].")
+        return cls.from_json({"name": name or found.name, "domain": found.to_json(), **made})
+
+    @cached_property
+    def version(self) -> str:
+        """Hash of everything but name and parent: two recipes that ask the same have one version."""
+        content = self.to_json()
+        del content["name"], content["parent"]
+        return fingerprint(content)
+
+    def learned(self, learnings: tuple[Learning, ...]) -> Recipe:
+        """Return the next version with these learnings, or this one when nothing changed."""
+        if learnings == self.learnings:
+            return self
+        return Recipe.from_json({**self.to_json(), "learnings": [x.to_json() for x in learnings], "parent": self.version})
+
+
+class EvaluationProtocol(Record):
+    """Everything that decides what is accepted. No recipe can reach it; its hash is on every row."""
+
+    schema_version: StrictInt = SCHEMA_VERSION
+    policy: dict[str, Any]
+    """`AcceptancePolicy.to_json()`."""
+    weak_attempts: StrictInt = Field(ge=1, le=64)
+    strong_attempts: StrictInt = Field(ge=1, le=64)
+    rounds: StrictInt = Field(default=8, ge=1, le=100)
+    """Most candidates per item."""
+    again: StrictInt = Field(default=1, ge=0, le=5)
+    """How often an unreadable reply, or an answer that cannot be scored, is asked for again."""
+    near_duplicate: StrictFloat = Field(default=0.9, gt=0, le=1)
+    """Similarity from which a question is refused as a copy."""
+    quality_check: StrictBool = True
+    """Whether a model reviews each candidate. False only where the check is executable and no reviewer is named."""
+    final_check: StrictBool = True
+    """Whether the quality check looks once more at what passed everything else (PAPER §3, step 5)."""
+    seed: StrictInt = Field(default=0, ge=0, lt=2**31)
+    prompts: dict[str, str] = Field(default_factory=lambda: fixed_prompt_hashes())
+    """SHA-256 of the texts that a recipe cannot change."""
+    verifiers: dict[str, str] = Field(default_factory=lambda: {kind: v.version for kind, v in EXACT_VERIFIERS.items()})
+    """By kind: name and version."""
+    models: dict[str, ModelIdentity] = Field(default_factory=dict)
+    """By role."""
+
+    @classmethod
+    def create(
+        cls,
+        domain: Domain,
+        *,
+        policy: str | Mapping[str, Any] | AcceptancePolicy | None = None,
+        weak_attempts: int | None = None,
+        strong_attempts: int | None = None,
+        **settings: Any,
+    ) -> EvaluationProtocol:
+        """Return a protocol; what is not given follows the domain and its preset.
+
+        Raises:
+            RecipeError: Unknown policy, or an even number of attempts under `majority`.
+        """
+        chosen = policy if isinstance(policy, AcceptancePolicy) else policy_from(policy or domain.policy)
+        weak, strong = weak_attempts or chosen.attempts[0], strong_attempts or chosen.attempts[1]
+        if chosen.odd and (weak % 2 == 0 or strong % 2 == 0):
+            raise RecipeError(f"Policy {chosen.name!r} needs an odd number of attempts, got {weak} weak and {strong} strong.")
+        given = {key: value for key, value in settings.items() if value is not None}
+        return cls.from_json(
+            {"policy": chosen.to_json(), "weak_attempts": weak, "strong_attempts": strong, **given}
+        )
+
+    @cached_property
+    def hash(self) -> str:
+        """Hash of the whole protocol."""
+        return fingerprint(self.to_json())
+
+    def with_models(self, models: Mapping[str, ModelIdentity]) -> EvaluationProtocol:
+        """Return the protocol for these models."""
+        return self.model_copy(update={"models": {role: models[role] for role in sorted(models)}})
+
+
+def fixed_prompt_hashes() -> dict[str, str]:
+    """Return the hashes of what solvers and judges are told."""
+    texts = {**{f"solver.{name}": text for name, text in fixed.SOLVER.items()}}
+    texts |= {"judge.rubric": fixed.JUDGE_RUBRIC, "judge.equivalence": fixed.JUDGE_EQUIVALENCE}
+    return {name: fingerprint(text) for name, text in texts.items()}
+
+
+@dataclass(frozen=True)
+class Rules:
+    """A recipe with the protocol that measures it: all that `loop.advance` goes by."""
+
+    recipe: Recipe
+    protocol: EvaluationProtocol
+
+    @cached_property
+    def policy(self) -> AcceptancePolicy:
+        """The acceptance policy of the protocol."""
+        stored = self.protocol.policy
+        return AcceptancePolicy(
+            name=stored["name"],
+            bounds=tuple(Bound(figure, comparison, Fraction(limit)) for figure, comparison, limit in stored["bounds"]),
+            attempts=(stored["attempts"][0], stored["attempts"][1]),
+            odd=stored["odd"],
+        )
+
+    @property
+    def domain(self) -> Domain:
+        return self.recipe.domain

@@ -1,0 +1,241 @@
+"""The recipe file (DESIGN §5.2) as a record: what a user writes, checked key by key. No file is opened here."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Mapping
+from typing import Annotated, Any, get_args
+
+from pydantic import BaseModel, Field, StrictFloat, StrictInt, StrictStr, ValidationError
+
+from autodata_core.domains import Domain
+from autodata_core.errors import RecipeError, shorten
+from autodata_core.records import Record, Role
+from autodata_core.recipe import EvaluationProtocol, Recipe, Rules
+
+__all__ = ["MODEL_OPTIONS", "RecipeFile"]
+
+_Number = Annotated[StrictFloat | StrictInt, Field(ge=0)]
+
+MODEL_OPTIONS = (
+    "base_url",
+    "api_key_env",
+    "temperature",
+    "max_tokens",
+    "timeout_s",
+    "retries",
+    "max_concurrency",
+    "price_in",
+    "price_out",
+    "structured",
+    "n_ctx",
+)
+"""Options every model takes; a program takes those of its own besides."""
+
+_SECRETS = ("api_key", "apikey", "key", "token", "access_token", "secret", "password", "authorization")
+
+
+class SourcesTable(Record):
+    """Where the documents are."""
+
+    files: tuple[StrictStr, ...] = ()
+    """Files, folders and globs, relative to the recipe file."""
+    loader: StrictStr | None = None
+    """`package.module:OBJECT` that returns the sources instead."""
+    licence: StrictStr | None = None
+    examples_per_source: Annotated[StrictInt, Field(ge=1, le=10_000)] = 1
+    """Rows wanted from each source."""
+    chunk_tokens: Annotated[StrictInt, Field(ge=100)] | None = None
+    """Longest part of a document that becomes a source of its own; None keeps documents whole."""
+
+
+class ModelsTable(Record):
+    """Which model plays which role."""
+
+    challenger: StrictStr
+    weak: StrictStr
+    strong: StrictStr
+    judge: StrictStr | None = None
+    check: StrictStr | None = None
+    """The quality check; the judge where it is not given."""
+    options: dict[StrictStr, dict[StrictStr, Any]] = Field(default_factory=dict)
+
+
+class AttemptsTable(Record):
+    weak: Annotated[StrictInt, Field(ge=1, le=64)] | None = None
+    strong: Annotated[StrictInt, Field(ge=1, le=64)] | None = None
+
+
+class BudgetTable(Record):
+    """Ceilings of a run. None is no ceiling."""
+
+    usd: _Number | None = None
+    rounds: Annotated[StrictInt, Field(ge=1, le=100)] = 8
+    calls: Annotated[StrictInt, Field(ge=1)] | None = None
+    tokens: Annotated[StrictInt, Field(ge=1)] | None = None
+    minutes: _Number | None = None
+
+
+class CoverageTable(Record):
+    embedder: StrictStr = "hashing"
+    """`hashing`, `none` (same text only), `provider:model` or `package.module:OBJECT`."""
+    near_duplicate: Annotated[StrictFloat, Field(gt=0, le=1)] = 0.9
+
+
+class TextsTable(Record):
+    """Editable texts of one's own, in place of the domain's."""
+
+    challenger: StrictStr | None = None
+    check: StrictStr | None = None
+
+
+class RecipeFile(Record):
+    """A whole recipe file."""
+
+    name: Annotated[StrictStr, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+    domain: StrictStr
+    policy: StrictStr | dict[StrictStr, Any] | None = None
+    seed: Annotated[StrictInt, Field(ge=0, lt=2**31)] = 0
+    sources: SourcesTable
+    models: ModelsTable
+    attempts: AttemptsTable = AttemptsTable()
+    budget: BudgetTable = BudgetTable()
+    coverage: CoverageTable = CoverageTable()
+    texts: TextsTable = TextsTable()
+
+    @classmethod
+    def from_toml(cls, text: str) -> RecipeFile:
+        """Return the recipe file that `text` holds.
+
+        Raises:
+            RecipeError: It is not TOML, or a key or value is wrong; the message names the nearest known key.
+        """
+        try:
+            found = tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
+            raise RecipeError(f"The recipe is not valid TOML: {error}.") from error
+        return cls.from_mapping(found)
+
+    @classmethod
+    def from_mapping(cls, found: Mapping[str, Any]) -> RecipeFile:
+        """Return the recipe file of an already parsed mapping.
+
+        Raises:
+            RecipeError: As `from_toml`.
+        """
+        _refuse_secrets(found)
+        try:
+            made = cls.model_validate(found)
+        except ValidationError as error:
+            raise RecipeError(_explain(error)) from error
+        if bool(made.sources.files) == bool(made.sources.loader):
+            raise RecipeError("[sources] needs either files = [...] or loader = 'package.module:OBJECT'.")
+        _check_options(made.models)
+        return made
+
+    def roles(self) -> dict[Role, str]:
+        """Return the model of each role that is played by one."""
+        models = self.models
+        named: dict[Role, str | None] = {
+            "challenger": models.challenger,
+            "weak": models.weak,
+            "strong": models.strong,
+            "judge": models.judge,
+            "check": models.check or models.judge,
+        }
+        return {role: spec for role, spec in named.items() if spec}
+
+    def rules(self, domain: Domain | None = None) -> Rules:
+        """Return recipe and protocol.
+
+        Args:
+            domain: The domain object where `domain` names one of the user's own.
+
+        Raises:
+            RecipeError: Unknown domain or policy, or a role is missing that the domain needs.
+        """
+        recipe = Recipe.for_domain(
+            domain or self.domain, name=self.name, challenger=self.texts.challenger, check=self.texts.check
+        )
+        if recipe.domain.scoring == "rubric" and self.models.judge is None:
+            raise RecipeError(f"Domain {self.domain!r} marks answers by a rubric, which needs [models] judge.")
+        reviewed = "check" in self.roles()
+        protocol = EvaluationProtocol.create(
+            recipe.domain,
+            policy=self.policy,
+            weak_attempts=self.attempts.weak,
+            strong_attempts=self.attempts.strong,
+            rounds=self.budget.rounds,
+            near_duplicate=self.coverage.near_duplicate,
+            quality_check=reviewed,
+            final_check=reviewed,
+            seed=self.seed,
+        )
+        return Rules(recipe, protocol)
+
+
+def _refuse_secrets(found: Mapping[str, Any], where: str = "") -> None:
+    for key, value in found.items():
+        if isinstance(value, Mapping):
+            _refuse_secrets(value, f"{where}{key}.")
+        elif str(key).lower() in _SECRETS:
+            raise RecipeError(
+                f"{where}{key}: keys do not belong in a recipe. Put it into an environment variable and name that: "
+                'api_key_env = "MY_KEY".'
+            )
+
+
+def _check_options(models: ModelsTable) -> None:
+    roles = get_args(Role)
+    for role, options in models.options.items():
+        if role not in roles:
+            raise RecipeError(_unknown(f"models.options.{role}", role, roles))
+        spec = getattr(models, role) or (models.judge if role == "check" else None)
+        if spec is None:
+            raise RecipeError(f"models.options.{role} is given, but no model plays {role!r}. Add it to [models].")
+        for key, value in options.items():
+            if key not in MODEL_OPTIONS and not spec.startswith("program:"):
+                raise RecipeError(_unknown(f"models.options.{role}.{key}", key, MODEL_OPTIONS))
+            if key in ("price_in", "price_out", "timeout_s", "temperature") and not _is_amount(value):
+                raise RecipeError(f"models.options.{role}.{key} is a number, 0 or more, got {shorten(value)}.")
+            if key in ("max_tokens", "max_concurrency", "n_ctx") and (type(value) is not int or value < 1):
+                raise RecipeError(f"models.options.{role}.{key} is a whole number from 1, got {shorten(value)}.")
+
+
+def _is_amount(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and value >= 0
+
+
+def _unknown(where: str, key: str, known: tuple[str, ...]) -> str:
+    near = difflib.get_close_matches(key, known, n=1)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    return f"Unknown key {where!r} in the recipe.{hint} Known here: {', '.join(known)}."
+
+
+def _explain(error: ValidationError) -> str:
+    """Return one line for the first error, with the nearest known key for an unknown one."""
+    # A misspelt key is also a missing one; the misspelling is the better thing to name.
+    first = min(error.errors(), key=lambda e: e["type"] != "extra_forbidden")
+    table: Any = RecipeFile
+    path: list[str] = []
+    for part in first["loc"]:
+        fields = table.model_fields if isinstance(table, type) and issubclass(table, BaseModel) else {}
+        if not fields:
+            break
+        path.append(str(part))
+        table = fields[part].annotation if part in fields else None
+    where = ".".join(path)
+    if first["type"] == "extra_forbidden":
+        known = _table_keys(path[:-1])
+        return _unknown(where, path[-1], known)
+    if first["type"] == "missing":
+        return f"The recipe lacks {where!r}."
+    return f"Recipe key {where!r}: {first['msg']}, got {shorten(first['input'])}."
+
+
+def _table_keys(path: list[str]) -> tuple[str, ...]:
+    table: Any = RecipeFile
+    for part in path:
+        table = table.model_fields[part].annotation
+    return tuple(table.model_fields)
