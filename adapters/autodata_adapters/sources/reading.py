@@ -40,9 +40,7 @@ def read_bytes(path: Path, name: str) -> bytes:
         if not stat.S_ISREG(facts.st_mode):
             raise SourceError(f"Source {name!r} is not a regular file. Name a text file or a folder.")
         if facts.st_size > MOST_BYTES:
-            raise SourceError(
-                f"Source {name!r} has {facts.st_size:,} bytes, at most {MOST_BYTES:,} are read. Split it."
-            )
+            raise SourceError(f"Source {name!r} has {facts.st_size:,} bytes, {MOST_BYTES:,} is the most. Split it.")
         try:
             content = file.read(MOST_BYTES + 1)
         except OSError as error:

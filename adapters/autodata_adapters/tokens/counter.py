@@ -1,4 +1,4 @@
-"""Token counts of a text for one model. Where encodings come from is in `encodings`, the guess without one in `estimate`."""
+"""Token counts of a text for one model. Where encodings come from is in `encodings`, the guess in `estimate`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from autodata_adapters.tokens.estimate import estimate_tokens
 __all__ = ["TokenCounter", "TokenizerUnavailableError", "Truncated"]
 
 _MOST_CHARS_PER_TOKEN = 256
-"""No token of these encodings is longer (the longest is a run of 128 blanks); a longer text is cut before it is encoded."""
+"""No token of these encodings is longer (the longest is a run of 128 blanks); longer texts are cut first."""
 
 
 class Truncated(NamedTuple):

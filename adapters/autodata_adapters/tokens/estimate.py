@@ -8,7 +8,7 @@ import re
 __all__ = ["estimate_tokens"]
 
 _MARGIN = 1.15
-"""Ours: with it the guess was never below `o200k_base` or `cl100k_base` on the texts of `tests/edges/test_tokens.py`."""
+"""Ours: with it the guess was never below `o200k_base` on the texts of `tests/edges/test_tokens.py`."""
 
 _PIECES = re.compile(r"(?P<word>[A-Za-z]+)|(?P<digits>[0-9]+)|(?P<blank>\s+)|(?P<other>[^\sA-Za-z0-9])")
 _WHOLE_WORD = 8

@@ -1,0 +1,175 @@
+"""`generate` and `agenerate`: a data set from sources in one call, and the same as a tool for an agent."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from langchain_core.tools import BaseTool, StructuredTool
+
+from autodata_core.bridges import as_models
+from autodata_core.errors import SourceError
+from autodata_core.ports import CoverageMap, MemoryStore, NoCoverage, RecordStore, Verifier
+from autodata_core.recipe import EvaluationProtocol, Recipe, Rules
+from autodata_core.records import Example, Source, fingerprint
+from autodata_core.verify import EXACT_VERIFIERS
+from autodata_langgraph.context import RecipeLike, rules_from
+from autodata_langgraph.dataset_graph import DatasetContext, create_dataset_graph
+from autodata_langgraph.runner import Event, Progress
+
+__all__ = ["Dataset", "agenerate", "create_autodata_tool", "generate", "run_id"]
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """What a run gave."""
+
+    examples: tuple[Example, ...]
+    """Accepted rows in the order of their items."""
+    counts: Mapping[str, int]
+    """Items by status: `accepted`, `refused`, `skipped`, `infra`, `duplicate_row`."""
+    recipe: Recipe
+    """The recipe at the end, with what was learned."""
+    stopped: str | None
+    """Why it ended before the last source: `limit`, `budget`, `interrupted`; None when it did not."""
+    note: str = ""
+
+
+def run_id(rules: Rules, sources: Iterable[Source], examples_per_source: int = 1) -> str:
+    """Return the id of a run: what is made from what, measured how. The same run repeated has the same id."""
+    content = [rules.recipe.version, rules.protocol.hash, [[s.id, s.sha256] for s in sources], examples_per_source]
+    return "run-" + fingerprint(content)[:16]
+
+
+async def agenerate(
+    recipe: RecipeLike,
+    sources: Iterable[Any],
+    *,
+    models: Mapping[str, Any],
+    protocol: EvaluationProtocol | None = None,
+    examples_per_source: int = 1,
+    limit: int | None = None,
+    concurrency: int = 8,
+    coverage: CoverageMap | None = None,
+    verifiers: Mapping[str, Verifier] = EXACT_VERIFIERS,
+    store: RecordStore | None = None,
+    fence_key: str = "",
+    learn: bool = True,
+    progress: Progress | None = None,
+    on_event: Callable[[Event], None] = lambda event: None,
+) -> Dataset:
+    """Make a data set from sources.
+
+    Args:
+        recipe: A recipe, or the path of a recipe file.
+        sources: Texts, `{"text": ..., "id": ...}` mappings or `Source`s; ids must differ.
+        models: By role (`challenger`, `weak`, `strong`, `judge`): LangChain chat models, `dspy.LM`s or `Model`s.
+        protocol: How is measured; by default what the recipe file says, or the domain's preset.
+        examples_per_source: Rows wanted from each source.
+        limit: Most rows.
+        concurrency: Items in flight at once.
+        coverage: Knows which questions exist; by default equal texts of this run only.
+        verifiers: By check kind.
+        store: Keeps items and rows; with a durable one the call can be repeated and goes on where it was.
+        fence_key: Secret for the marks around untrusted text; give the same one when a stored run is continued.
+        learn: Whether failures of one batch advise the next batch's challenger.
+        progress: Give one to follow the counts or to stop the run from outside.
+        on_event: Called with plain JSON events; must not block.
+
+    Raises:
+        SourceError: Two sources have one id, or one is empty.
+        ModelError: A model cannot be used at all.
+    """
+    made = _sources(sources)
+    ported = as_models(models)
+    rules = rules_from(recipe, protocol)
+    rules = Rules(rules.recipe, rules.protocol.with_models({role: m.identity for role, m in ported.items()}))
+    context = DatasetContext(
+        models=ported,
+        coverage=coverage or NoCoverage(),
+        verifiers=verifiers,
+        run=run_id(rules, made, examples_per_source),
+        fence_key=fence_key or secrets.token_hex(16),
+        sources=made,
+        store=store or MemoryStore(),
+        progress=progress or Progress(),
+        examples_per_source=examples_per_source,
+        concurrency=concurrency,
+        learn=learn,
+        on_event=on_event,
+    )
+    context.progress.limit = limit if limit is not None else context.progress.limit
+    graph = create_dataset_graph(rules).compile(checkpointer=False, name="autodata_dataset")
+    config: Any = {"recursion_limit": 10 + 5 * (1 + len(made) * examples_per_source)}
+    state = await graph.ainvoke({}, config, context=context)
+    progress = context.progress
+    return Dataset(
+        examples=tuple(context.store.examples()),
+        counts=dict(progress.counts),
+        recipe=Recipe.from_json(state["recipe"]),
+        stopped=progress.stopped,
+        note=progress.note,
+    )
+
+
+def generate(recipe: RecipeLike, sources: Iterable[Any], *, models: Mapping[str, Any], **options: Any) -> Dataset:
+    """Make a data set from sources; see `agenerate`. Works with and without a running event loop."""
+
+    def run() -> Dataset:
+        return asyncio.run(agenerate(recipe, sources, models=models, **options))
+
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return run()
+    with ThreadPoolExecutor(1) as pool:  # a notebook's loop is running: use a thread with a loop of its own
+        return pool.submit(run).result()
+
+
+def _sources(values: Iterable[Any]) -> tuple[Source, ...]:
+    made = tuple(Source.from_input(value) for value in values)
+    seen: set[str] = set()
+    for source in made:
+        if source.id in seen:
+            raise SourceError(f"Two sources have the id {source.id!r}. Give each its own.")
+        seen.add(source.id)
+    return made
+
+
+def create_autodata_tool(
+    recipe: RecipeLike, *, models: Mapping[str, Any], name: str = "make_dataset", limit: int = 5, **options: Any
+) -> BaseTool:
+    """Return a LangChain tool that makes rows from one text, for an agent.
+
+    Args:
+        recipe: A recipe, or the path of a recipe file.
+        models: By role, as for `generate`.
+        name: The tool's name.
+        limit: Most rows a single call may ask for.
+        options: Passed on to `generate`.
+    """
+
+    def prepare(text: str, count: int) -> tuple[list[dict[str, str]], dict[str, Any]]:
+        return [{"text": text}], {**options, "examples_per_source": max(1, min(count, limit))}
+
+    def answer(made: Dataset) -> dict[str, Any]:
+        rows = [example.to_json() for example in made.examples]
+        return {"rows": rows, "counts": dict(made.counts), "stopped": made.stopped}
+
+    def run(text: str, count: int = 1) -> dict[str, Any]:
+        sources, chosen = prepare(text, count)
+        return answer(generate(recipe, sources, models=models, **chosen))
+
+    async def arun(text: str, count: int = 1) -> dict[str, Any]:
+        sources, chosen = prepare(text, count)
+        return answer(await agenerate(recipe, sources, models=models, **chosen))
+
+    description = (
+        "Write training examples grounded in a text. Each row is kept only if a weak model fails it and a strong one "
+        f"does not. `text` is the document, `count` how many rows are wanted (at most {limit}). Returns the rows."
+    )
+    return StructuredTool.from_function(func=run, coroutine=arun, name=name, description=description)
