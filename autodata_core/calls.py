@@ -36,8 +36,8 @@ class CallJournal(Protocol):
         """Record the reply."""
         ...
 
-    def failed(self, key: str, error: str) -> Future[None]:
-        """Record that no reply came; the call may be asked again later."""
+    def failed(self, key: str, error: str, charged_usd: float = 0.0) -> Future[None]:
+        """Record that no reply came and what it may have cost; the call may be asked again later."""
         ...
 
     def spent(self) -> Usage:
@@ -108,8 +108,14 @@ class JournaledModel:
         return self.budget.reserve(usd, tokens_in + tokens_out)
 
     def _answered(self, key: str, reservation: Reservation, reply: ModelReply) -> Future[None]:
-        self.budget.settle(reservation, reply.usage if reply.error is None else None)
-        return self.journal.failed(key, reply.error) if reply.error else self.journal.done(key, reply)
+        if reply.error is None:
+            self.budget.settle(reservation, reply.usage)
+            return self.journal.done(key, reply)
+        if reply.error.startswith("unreachable:"):  # nobody was there to bill it
+            self.budget.release(reservation)
+            return self.journal.failed(key, reply.error)
+        self.budget.settle(reservation, None)
+        return self.journal.failed(key, reply.error, reservation.usd)
 
     def _not_answered(self, key: str, reservation: Reservation, error: ModelError) -> Future[None]:
         self.budget.release(reservation)

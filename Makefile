@@ -1,0 +1,61 @@
+# Two commands on a fresh machine with Python 3.11+, git and make:
+#   make demo    the real loop on real documents with a real local model
+#   make test    the tests, offline
+
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip --disable-pip-version-check -q
+
+.PHONY: demo test test-long test-model check lint types imports build bench clean
+
+demo: $(VENV)/.demo
+	$(BIN)/autodata models pull smollm2
+	$(BIN)/autodata run examples/units/recipe.toml --out runs/demo
+	@echo; echo "Two of the rows (all of them: runs/demo/dataset.jsonl):"
+	@$(BIN)/python examples/show_rows.py runs/demo/dataset.jsonl 2
+
+test: $(VENV)/.dev
+	$(BIN)/python -m pytest -q -n auto
+
+test-long: $(VENV)/.dev
+	$(BIN)/python -m pytest -q -m long
+
+test-model: $(VENV)/.dev
+	$(BIN)/autodata models pull smollm2
+	$(BIN)/python -m pytest -q -m real_model
+
+check: lint types imports
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.dev
+	$(BIN)/mypy
+
+imports: $(VENV)/.dev
+	$(BIN)/lint-imports
+
+build: $(VENV)/.dev
+	rm -rf dist
+	$(BIN)/python -m build --no-isolation
+
+bench: $(VENV)/.dev
+	$(BIN)/python benchmarks/imports.py
+	$(BIN)/python benchmarks/orchestration.py
+
+clean:
+	rm -rf $(VENV) dist build runs .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+$(VENV)/bin/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed")'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.demo: pyproject.toml | $(VENV)/bin/python
+	$(PIP) install -e '.[local,chroma]'
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
+	$(PIP) install -e '.[all,dev]'
+	@touch $@ $(VENV)/.demo

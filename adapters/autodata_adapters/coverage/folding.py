@@ -1,0 +1,172 @@
+"""What counts as the same text: case, Unicode form, punctuation and spacing do not, numbers and operators do."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import unicodedata
+from functools import lru_cache
+
+__all__ = ["STOP_WORDS", "fold", "stem", "text_hash", "tokens"]
+
+STOP_WORDS = frozenset(
+    [
+        "a",
+        "an",
+        "and",
+        "are",
+        "as",
+        "at",
+        "be",
+        "been",
+        "being",
+        "but",
+        "by",
+        "can",
+        "could",
+        "did",
+        "do",
+        "does",
+        "for",
+        "from",
+        "had",
+        "has",
+        "have",
+        "he",
+        "her",
+        "his",
+        "how",
+        "i",
+        "if",
+        "in",
+        "into",
+        "is",
+        "it",
+        "its",
+        "may",
+        "me",
+        "might",
+        "must",
+        "my",
+        "of",
+        "on",
+        "or",
+        "our",
+        "shall",
+        "she",
+        "should",
+        "so",
+        "some",
+        "such",
+        "than",
+        "that",
+        "the",
+        "their",
+        "them",
+        "then",
+        "there",
+        "these",
+        "they",
+        "this",
+        "those",
+        "to",
+        "us",
+        "was",
+        "we",
+        "were",
+        "what",
+        "when",
+        "where",
+        "which",
+        "while",
+        "who",
+        "whom",
+        "whose",
+        "why",
+        "will",
+        "with",
+        "would",
+        "you",
+        "your",
+        "please",
+    ]
+)
+"""English words that make sentences rather than meaning. Negations, quantities and comparisons are not among them."""
+
+_NUMBER_WORDS = {
+    word: str(value)
+    for value, word in enumerate(
+        [
+            "zero",
+            "one",
+            "two",
+            "three",
+            "four",
+            "five",
+            "six",
+            "seven",
+            "eight",
+            "nine",
+            "ten",
+            "eleven",
+            "twelve",
+            "thirteen",
+            "fourteen",
+            "fifteen",
+            "sixteen",
+            "seventeen",
+            "eighteen",
+            "nineteen",
+            "twenty",
+        ]
+    )
+} | {"thirty": "30", "forty": "40", "fifty": "50", "sixty": "60", "seventy": "70", "eighty": "80", "ninety": "90"}
+
+_TOKEN = re.compile(
+    r"\d+(?:[.,]\d+)*"  # a number with its separators
+    r"|[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af]"  # scripts without spaces: each sign is a word
+    r"|[^\W\d_]+(?:['\u2019][^\W\d_]+)*"  # a word, with what follows an apostrophe
+    r"|[-+*/^=<>%×÷·≤≥≠≈√±|&~$€£¥°]"  # signs that change what is asked
+)
+_EMPHASIS = re.compile(r"(?<![\w)\]*])\*{1,2}(?=[^\s*])|(?<=[^\s*])\*{1,2}(?![\w(\[*])")
+"""Stars around words, as in Markdown; a star between two values is a product."""
+_THOUSANDS = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?")
+_INVISIBLE = dict.fromkeys((173, 8203, 8204, 8205, 8288, 65279))
+
+
+def tokens(text: str) -> list[str]:
+    """Return words, numbers and operators of `text` in order, folded; punctuation is gone."""
+    clean = unicodedata.normalize("NFKC", text).casefold().translate(_INVISIBLE)
+    # Once more: folding the case can leave a form that is not normal.
+    clean = _EMPHASIS.sub(" ", unicodedata.normalize("NFKC", clean).replace("−", "-"))
+    found: list[str] = []
+    for match in _TOKEN.finditer(clean):
+        token = match.group()
+        # A hyphen or slash between words is punctuation, before or between numbers it is an operator.
+        if token in "-/|&~$" and not clean[match.end() : match.end() + 2].lstrip()[:1].isdigit():
+            continue
+        if _THOUSANDS.fullmatch(token):
+            token = token.replace(",", "")
+        found.append(_NUMBER_WORDS.get(token, token.replace("’", "'")))
+    return found
+
+
+def fold(text: str) -> str:
+    """Return the text that stands for all texts which differ in case, Unicode form, punctuation and spacing only."""
+    return " ".join(tokens(text)) or " ".join(text.split())
+
+
+def text_hash(text: str) -> bytes:
+    """Return 16 bytes that are equal exactly when the folded texts are."""
+    return hashlib.blake2b(fold(text).encode("utf-8", "replace"), digest_size=16).digest()
+
+
+@lru_cache(maxsize=20_000)
+def stem(word: str) -> str:
+    """Return an English word without the ending of its plural or possessive."""
+    word = word.removesuffix("'s")
+    if len(word) > 4 and word.endswith("ies"):
+        return word[:-3] + "y"
+    if len(word) > 3 and word.endswith("s") and not word.endswith(("ss", "us", "is")):
+        return word[:-1]
+    return word

@@ -1,0 +1,1 @@
+"""The `autodata` command: composes adapters and shells, and speaks to people."""

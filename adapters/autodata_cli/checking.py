@@ -1,0 +1,143 @@
+"""`autodata check` and `autodata doctor`: whether a recipe can run, and what this machine has. At most one call a model."""
+
+from __future__ import annotations
+
+import importlib.util
+import platform
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from autodata_cli.workspace import Workspace
+
+from autodata_core import __version__
+from autodata_core.errors import AutodataError
+from autodata_core.ports import Model, ModelRequest
+from autodata_core.records import Check, Message, Role
+from autodata_core.verify import EXACT_VERIFIERS
+
+__all__ = ["Finding", "check_workspace", "examine_machine"]
+
+_CONTROLS = {
+    "number": (Check(kind="number", spec={"value": "12.5", "unit": "minutes"}), "12.5 minutes"),
+    "text": (Check(kind="text", spec={"accepted": ["Paris"]}), "paris"),
+}
+"""By verifier: a check and its right answer."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at."""
+
+    name: str
+    ok: bool
+    detail: str
+
+
+def check_workspace(workspace: Workspace, budget_usd: float | None) -> Iterator[Finding]:
+    """Yield what a run of this recipe would meet: sources, verifiers, models, calls and money."""
+    found = workspace.sources
+    characters = sum(len(s.text) for s in found.sources)
+    skipped = "".join(f"; skipped {s.id}: {s.reason}" for s in found.skipped[:5])
+    yield Finding("sources", True, f"{len(found.sources)} usable, {characters:,} characters{skipped}")
+    yield from _check_verifiers(workspace)
+    yield from _check_models(workspace)
+    yield _calls(workspace)
+    yield _price(workspace, budget_usd)
+
+
+def _check_verifiers(workspace: Workspace) -> Iterator[Finding]:
+    """Each verifier must pass a right answer and fail every wrong one."""
+    for kind in workspace.rules.domain.check_kinds:
+        if kind not in _CONTROLS:
+            continue
+        check, right = _CONTROLS[kind]
+        verifier = EXACT_VERIFIERS[kind]
+        passed = verifier.verify(check, right).outcome == "pass"
+        failed = all(verifier.verify(check, wrong).outcome == "fail" for wrong in verifier.known_wrong(check))
+        yield Finding(f"verifier {kind}", passed and failed, f"{verifier.version}: right answer passes, wrong ones fail")
+
+
+def _check_models(workspace: Workspace) -> Iterator[Finding]:
+    asked: dict[int, str] = {}
+    for role, model in workspace.models.items():
+        if id(model) in asked:
+            yield Finding(f"model {role}", True, f"{model.identity.name}, the same as {asked[id(model)]}")
+            continue
+        asked[id(model)] = role
+        yield _probe(role, model)
+
+
+def _probe(role: Role, model: Model) -> Finding:
+    name = model.identity.name
+    if name.startswith("program:"):
+        return Finding(f"model {role}", True, f"{name}, a program")
+    question = Message(role="user", content="What is 2 + 2? Reply with the number only.")
+    request = ModelRequest(role=role, item="check", round=1, step="probe", messages=(question,), seed=1)
+    try:
+        reply = model.complete(request)
+    except AutodataError as error:
+        return Finding(f"model {role}", False, str(error))
+    if reply.error:
+        return Finding(f"model {role}", False, f"{name}: {reply.error}")
+    said = " ".join(reply.text.split())[:40] or "(an empty text)"
+    return Finding(f"model {role}", bool(reply.text.strip()), f"{name} answers: {said}")
+
+
+def _calls(workspace: Workspace) -> Finding:
+    protocol, table = workspace.rules.protocol, workspace.file.sources
+    judged = protocol.weak_attempts + protocol.strong_attempts if "judge" in workspace.models else 0
+    reviews = (1 if protocol.quality_check else 0) + (1 if protocol.final_check else 0)
+    most = 1 + reviews + protocol.weak_attempts + protocol.strong_attempts + judged
+    items = len(workspace.sources.sources) * table.examples_per_source
+    detail = f"{items} items; at most {most} calls a round, {protocol.rounds} rounds, {items * most * protocol.rounds:,} calls"
+    return Finding("size", True, detail)
+
+
+def _price(workspace: Workspace, budget_usd: float | None) -> Finding:
+    """Bound the money by what every call would reserve: the whole source in, the token limit out."""
+    try:
+        workspace.check_prices(budget_usd)
+    except AutodataError as error:
+        return Finding("cost", False, str(error))
+    if any(p.price_in is None or p.price_out is None for p in workspace.prices.values()):
+        return Finding("cost", True, "unknown: not every model has price_in and price_out")
+    protocol, table = workspace.rules.protocol, workspace.file.sources
+    per_role = {"challenger": 1, "check": 2, "weak": protocol.weak_attempts, "strong": protocol.strong_attempts}
+    per_role["judge"] = protocol.weak_attempts + protocol.strong_attempts
+    tokens_in = 800 + sum(len(s.text) for s in workspace.sources.sources) / max(1, len(workspace.sources.sources)) / 4
+    usd = 0.0
+    for role, prices in workspace.prices.items():
+        reads = tokens_in if role in ("challenger", "check") else 800
+        usd += per_role[role] * (reads * (prices.price_in or 0) + 600 * (prices.price_out or 0)) / 1e6
+    items = len(workspace.sources.sources) * table.examples_per_source
+    text = f"about ${usd:.4f} a round; at most ${usd * items * protocol.rounds:.2f} for {items} items of {protocol.rounds} rounds"
+    limit = f"; ceiling ${budget_usd:g}" if budget_usd is not None else "; no ceiling in US dollars"
+    return Finding("cost", True, text + limit)
+
+
+def examine_machine() -> Iterator[Finding]:
+    """Yield what this installation has: versions, extras, local weights, tokeniser."""
+    yield Finding("autodata", True, f"{__version__} on Python {platform.python_version()}, {sys.platform}")
+    for extra, module in (
+        ("chroma", "chromadb"),
+        ("chroma", "sklearn"),
+        ("local", "xllamacpp"),
+        ("openai", "langchain_openai"),
+        ("dspy", "dspy"),
+    ):
+        there = importlib.util.find_spec(module) is not None
+        detail = "installed" if there else f"not installed; pip install 'autodata-agents[{extra}]'"
+        yield Finding(f"{module}", there, detail)
+    from autodata_adapters.models.weights import path_for
+
+    weights = path_for("smollm2")
+    yield Finding("smollm2", weights.is_file(), str(weights) if weights.is_file() else "not pulled; autodata models pull smollm2")
+    from autodata_adapters.tokens import TokenCounter
+
+    import warnings
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        counter = TokenCounter()
+    yield Finding("tokeniser", True, counter.source if counter.exact else "estimates only: no encoding file is on this machine")

@@ -1,0 +1,180 @@
+"""The `autodata` command. Errors are one clear line; exit 0 done, 1 error, 2 usage, 75 locked, 130 interrupted."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+# Before any host is imported: both are read once, at import.
+os.environ.setdefault("LANGGRAPH_STRICT_MSGPACK", "true")
+os.environ.setdefault("ANONYMIZED_TELEMETRY", "False")
+
+from autodata_core.errors import AutodataError
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="autodata",
+    help="Training and evaluation data that teaches, with a filter you can check.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+models_app = typer.Typer(help="Models that run on this machine.", no_args_is_help=True)
+app.add_typer(models_app, name="models")
+
+RecipePath = Annotated[Path, typer.Argument(metavar="RECIPE.toml", help="The recipe file.")]
+RunFolderPath = Annotated[Path, typer.Argument(metavar="DIR", help="The folder of a run.")]
+
+
+@app.command()
+def run(
+    recipe: RecipePath,
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder of the run; the same command resumes it.")],
+    limit: Annotated[int | None, typer.Option(min=1, help="Stop after so many accepted rows.")] = None,
+    budget_usd: Annotated[float | None, typer.Option(min=0, help="Most money, in place of the recipe's.")] = None,
+    concurrency: Annotated[int, typer.Option(min=1, max=1024, help="Items in flight at once.")] = 8,
+    preview: Annotated[
+        int | None, typer.Option(min=1, help="Only try so many items, show them, and write nothing.")
+    ] = None,
+) -> None:
+    """Make a data set. Run the same command again to go on after a stop."""
+    from autodata_cli.progress import Display
+    from autodata_cli.reporting import read_report, report_text
+    from autodata_cli.running import Run, run_recipe
+    from autodata_cli.workspace import open_workspace
+
+    if preview is not None:
+        _preview(recipe, preview, budget_usd, concurrency)
+        return
+    workspace = open_workspace(recipe)
+    for skipped in workspace.sources.skipped:
+        typer.echo(f"skipped {skipped.id}: {skipped.reason}", err=True)
+    job = Run(workspace, out, limit=limit, budget_usd=budget_usd, concurrency=concurrency)
+    items = len(workspace.sources.sources) * workspace.file.sources.examples_per_source
+    with Display(job, items) as display:
+        job.on_event = display.hear
+        result = run_recipe(job)
+    typer.echo(report_text(read_report(result.folder)))
+    if result.dataset.note:
+        typer.echo(f"{'note':<12}{result.dataset.note}")
+    typer.echo(f"{'rows':<12}{result.folder / 'dataset.jsonl'}")
+    raise typer.Exit(result.exit_code)
+
+
+def _preview(recipe: Path, items: int, budget_usd: float | None, concurrency: int) -> None:
+    """Run the first items in a folder that is thrown away."""
+    from dataclasses import replace
+
+    from autodata_adapters.sources import LoadedSources
+
+    from autodata_cli.reporting import read_report, report_text, row_text
+    from autodata_cli.running import Run, run_recipe
+    from autodata_cli.workspace import open_workspace
+
+    workspace = open_workspace(recipe)
+    few = LoadedSources(workspace.sources.sources[:items], workspace.sources.skipped)
+    once = workspace.file.sources.model_copy(update={"examples_per_source": -(-items // len(few.sources))})
+    workspace = replace(workspace, sources=few, file=workspace.file.model_copy(update={"sources": once}))
+    with tempfile.TemporaryDirectory(prefix="autodata-preview-") as folder:
+        out = Path(folder) / "run"
+        result = run_recipe(Run(workspace, out, limit=items, budget_usd=budget_usd, concurrency=concurrency))
+        for example in result.dataset.examples:
+            typer.echo(row_text(example) + "\n")
+        typer.echo(report_text(read_report(out)))
+        typer.echo(f"{'preview':<12}nothing was written; `autodata run` starts from the beginning")
+    raise typer.Exit(result.exit_code)
+
+
+@app.command()
+def check(
+    recipe: RecipePath,
+    budget_usd: Annotated[float | None, typer.Option(min=0, help="Most money, in place of the recipe's.")] = None,
+) -> None:
+    """See whether a recipe can run: sources, verifiers, models, cost. At most one call a model."""
+    from autodata_cli.checking import check_workspace
+    from autodata_cli.workspace import open_workspace
+
+    workspace = open_workspace(recipe)
+    usd = budget_usd if budget_usd is not None else workspace.file.budget.usd
+    bad = 0
+    for finding in check_workspace(workspace, usd):
+        typer.echo(f"{'ok' if finding.ok else 'FAILED':<8}{finding.name:<18}{finding.detail}")
+        bad += not finding.ok
+    if bad:
+        raise AutodataError(f"{bad} of the checks failed; see above.")
+
+
+@app.command()
+def report(folder: RunFolderPath) -> None:
+    """Say what a run gave: yield, refusals by kind, gap, rounds, tokens, cost, time."""
+    from autodata_cli.reporting import read_report, report_text
+
+    typer.echo(report_text(read_report(folder)))
+
+
+@app.command()
+def export(
+    folder: RunFolderPath,
+    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="File to write.")],
+    format: Annotated[str, typer.Option("--format", metavar="FORMAT", help="jsonl.")] = "jsonl",
+) -> None:
+    """Write the accepted rows to a file."""
+    from autodata_adapters.stores import write_jsonl
+
+    from autodata_cli.reporting import open_finished_run
+
+    if format != "jsonl":
+        raise typer.BadParameter(f"unknown format {format!r}; known: jsonl", param_hint="--format")
+    with open_finished_run(folder) as store:
+        rows = [example.to_json() for example in store.examples()]
+    write_jsonl(out, rows)
+    typer.echo(f"{len(rows)} rows in {out}")
+
+
+@app.command()
+def verify(folder: RunFolderPath) -> None:
+    """Recompute every hash and verdict of a run, and name the rows that were changed."""
+    from autodata_cli.verifying import verify_folder
+
+    problems = verify_folder(folder)
+    for problem in problems:
+        typer.echo(problem)
+    if problems:
+        raise AutodataError(f"{len(problems)} problems in {folder}; see above.")
+    typer.echo("every hash and every verdict is as it was written")
+
+
+@app.command()
+def doctor() -> None:
+    """Say what this installation has and lacks."""
+    from autodata_cli.checking import examine_machine
+
+    for finding in examine_machine():
+        typer.echo(f"{'ok' if finding.ok else '–':<4}{finding.name:<18}{finding.detail}")
+
+
+@models_app.command()
+def pull(name: Annotated[str, typer.Argument(help="smollm2")]) -> None:
+    """Fetch the weights of a local model into the user's cache, once."""
+    from autodata_adapters.models.weights import pull as pull_weights
+
+    typer.echo(str(pull_weights(name)))
+
+
+def main() -> None:
+    """Run the command; an error of ours is one line and an exit code."""
+    try:
+        app()
+    except AutodataError as error:
+        line = " ".join(str(error).split())
+        print(f"autodata: {line}", file=sys.stderr)  # noqa: T201 - the command's own voice
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        print("autodata: interrupted", file=sys.stderr)  # noqa: T201
+        sys.exit(130)

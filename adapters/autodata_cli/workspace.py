@@ -1,0 +1,135 @@
+"""Builds everything a recipe file names: sources, models, domain, protocol. Opens nothing that is written to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from autodata_adapters.models import create_model
+from autodata_adapters.objects import ObjectNotFoundError, load_object
+from autodata_adapters.sources import LoadedSources, load_from_object, load_sources
+
+from autodata_core.domains import DOMAINS, Domain
+from autodata_core.errors import BudgetError, RecipeError, shorten
+from autodata_core.ports import Model
+from autodata_core.recipe import Rules
+from autodata_core.recipe_file import RecipeFile
+from autodata_core.records import Role
+
+__all__ = ["Prices", "Workspace", "open_workspace"]
+
+_FREE = ("local:", "program:")
+
+
+@dataclass(frozen=True)
+class Prices:
+    """US dollars per million tokens; None where nobody said."""
+
+    price_in: float | None
+    price_out: float | None
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """A recipe file with everything it names."""
+
+    path: Path
+    file: RecipeFile
+    rules: Rules
+    """With the identities of the models."""
+    sources: LoadedSources
+    models: Mapping[Role, Model]
+    prices: Mapping[Role, Prices]
+
+    @property
+    def base_dir(self) -> Path:
+        return self.path.parent
+
+    def check_prices(self, usd: float | None) -> None:
+        """Refuse a budget in money that cannot be kept.
+
+        Raises:
+            BudgetError: A model has no price.
+        """
+        if usd is None:
+            return
+        for role, prices in self.prices.items():
+            if prices.price_in is None or prices.price_out is None:
+                raise BudgetError(
+                    f"A budget in US dollars needs the price of every model, and {role!r} ({self.models[role].identity.name}) "
+                    f"has none. Give [models.options.{role}] price_in and price_out in US dollars per million tokens "
+                    "(0 if it is free)."
+                )
+
+
+def open_workspace(path: Path) -> Workspace:
+    """Read a recipe file and build what it names.
+
+    Raises:
+        RecipeError: The file is missing or wrong.
+        SourceError: Its documents cannot be read.
+        ModelError: A model cannot be built.
+    """
+    try:
+        text = path.read_text("utf-8")
+    except FileNotFoundError as error:
+        raise RecipeError(f"There is no recipe file {str(path)!r}.") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise RecipeError(f"The recipe file {str(path)!r} cannot be read: {error}.") from error
+    file = RecipeFile.from_toml(text)
+    base_dir = path.resolve().parent
+    rules = file.rules(_domain(file.domain, base_dir))
+    sources = _sources(file, base_dir)
+    models = _models(file, base_dir)
+    protocol = rules.protocol.with_models({role: model.identity for role, model in models.items()})
+    prices = {role: _prices(file, role, spec) for role, spec in file.roles().items()}
+    return Workspace(path.resolve(), file, Rules(rules.recipe, protocol), sources, models, prices)
+
+
+def _domain(name: str, base_dir: Path) -> Domain | None:
+    """Return a domain of the user's own, None for a built-in one."""
+    if name in DOMAINS or ":" not in name:
+        return None
+    try:
+        found = load_object(name, base_dir)
+    except ObjectNotFoundError as error:
+        raise RecipeError(f"domain: {error}") from error
+    if not isinstance(found, Domain):
+        raise RecipeError(f"domain {name!r} is {shorten(found)}; expected an autodata_core.Domain.")
+    return found
+
+
+def _sources(file: RecipeFile, base_dir: Path) -> LoadedSources:
+    table = file.sources
+    if table.loader:
+        return load_from_object(table.loader, base_dir, licence=table.licence)
+    return load_sources(table.files, base_dir=base_dir, licence=table.licence, chunk_tokens=table.chunk_tokens)
+
+
+def _models(file: RecipeFile, base_dir: Path) -> dict[Role, Model]:
+    built: dict[str, Model] = {}
+    models: dict[Role, Model] = {}
+    for role, spec in file.roles().items():
+        options = _options(file, role)
+        # The judge that also reviews is one model, with one bound on its calls in flight.
+        key = f"{spec}|{sorted(options.items(), key=str)}|{'judge' if role == 'check' else role}"
+        if key not in built:
+            built[key] = create_model(spec, role=role, options=options, base_dir=base_dir)
+        models[role] = built[key]
+    return models
+
+
+def _options(file: RecipeFile, role: Role) -> dict[str, Any]:
+    """Return a role's options; the quality check takes the judge's when it is the judge."""
+    options = file.models.options
+    if role == "check" and role not in options and file.models.check in (None, file.models.judge):
+        return dict(options.get("judge", {}))
+    return dict(options.get(role, {}))
+
+
+def _prices(file: RecipeFile, role: Role, spec: str) -> Prices:
+    options = _options(file, role)
+    free = 0.0 if spec.startswith(_FREE) else None
+    return Prices(options.get("price_in", free), options.get("price_out", free))

@@ -1,0 +1,198 @@
+"""Scripted worlds that every shell must live through in the same way: one item each, with all that can happen to it.
+
+`WORLDS[name]()` gives rules, source and fresh models; `EXPECTED[name]` the status the item ends with. Nothing here depends on
+the order of calls, so a shell may ask in any order and on any thread.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from autodata_core.driver import Ports, drive
+from autodata_core.loop import ItemState, start
+from autodata_core.ports import ModelReply, ModelRequest
+from autodata_core.recipe import EvaluationProtocol, Recipe, Rules
+from autodata_core.records import Source, Usage
+from autodata_core.testing import ScriptedModel, scripted_candidate, scripted_models
+
+ITEM = "it-001"
+RUN = "run-parity"
+FENCE_KEY = "0123456789abcdef"
+SOURCE = Source.create(
+    "Station logs are written on drums. Drum 13 of the amber gauge gives 1000.5 litres; its effects are listed in order.",
+    id="stations.md",
+    licence="CC0-1.0",
+)
+
+Reply = str | dict[str, Any] | ModelReply | Exception
+World = tuple[Rules, Source, dict[str, ScriptedModel]]
+Make = Callable[[], World]
+
+WORLDS: dict[str, Make] = {}
+"""By name: makes the world anew, with models that have counted nothing yet."""
+EXPECTED: dict[str, str] = {}
+"""By name: the status the item ends with."""
+
+
+def world(status: str) -> Callable[[Make], Make]:
+    """Register a world under its function's name."""
+
+    def register(make: Make) -> Make:
+        WORLDS[make.__name__] = make
+        EXPECTED[make.__name__] = status
+        return make
+
+    return register
+
+
+def rules_for(domain: str, **settings: Any) -> Rules:
+    """Return the rules a domain starts with."""
+    recipe = Recipe.for_domain(domain)
+    return Rules(recipe, EvaluationProtocol.create(recipe.domain, **{"rounds": 3, **settings}))
+
+
+def changed(models: Mapping[Any, ScriptedModel], **replies: Callable[[ModelRequest], Reply | None]) -> dict[str, ScriptedModel]:
+    """Return the models with some replies changed: `role=function`, where None leaves the script's own reply."""
+
+    def script(model: ScriptedModel, other: Callable[[ModelRequest], Reply | None]) -> ScriptedModel:
+        def answer(request: ModelRequest) -> Reply:
+            found = other(request)
+            return model.complete(request) if found is None else found
+
+        return ScriptedModel(answer, name=model.identity.name)
+
+    return {role: script(model, replies[role]) if role in replies else model for role, model in models.items()}
+
+
+def at(**steps: Reply) -> Callable[[ModelRequest], Reply | None]:
+    """Return a function with these replies by step; `r1_propose` stands for the step `r1.propose`."""
+    by_step = {step.replace("_", "."): reply for step, reply in steps.items()}
+    return lambda request: by_step.get(request.step.replace("_", "."))
+
+
+def drive_bare(rules: Rules, source: Source, models: Mapping[str, ScriptedModel]) -> ItemState:
+    """Return the finished item as the core's own driver makes it, with which every shell is compared."""
+    measured = Rules(rules.recipe, rules.protocol.with_models({role: m.identity for role, m in models.items()}))
+    state = start(measured, source, item=ITEM, run=RUN, fence_key=FENCE_KEY)
+    return drive(measured, source, state, Ports(models=models))
+
+
+def requests_of(models: Mapping[str, ScriptedModel]) -> list[ModelRequest]:
+    """Return every request that was made, sorted by step."""
+    return sorted((r for model in models.values() for r in model.requests), key=lambda r: (r.step, r.attempt))
+
+
+REFUSAL = {"grounded": False, "self_contained": True, "no_leak": True, "answer_correct": True, "overall": False}
+
+
+@world("accepted")
+def exact() -> World:
+    """A problem that is checked by rule: too easy once, then in."""
+    return rules_for("math_objects"), SOURCE, dict(scripted_models())
+
+
+@world("accepted")
+def rubric() -> World:
+    """A question that a judge marks: too easy once, then in."""
+    return rules_for("cs_research"), SOURCE, dict(scripted_models(rubric=True))
+
+
+@world("refused")
+def always_too_easy() -> World:
+    return rules_for("cs_research", rounds=2), SOURCE, dict(scripted_models(rubric=True, too_easy_rounds=9))
+
+
+@world("accepted")
+def format_fault() -> World:
+    """Unreadable replies of the challenger, the check, a solver and the judge, each readable when asked again."""
+    models = changed(
+        scripted_models(rubric=True),
+        challenger=at(r1_propose="I would rather not use JSON.", r2_propose=""),
+        check=at(r1_check='{"overall": "yes"}', r2_final_check="{"),
+        weak=at(r2_weak_1=""),
+        judge=at(r2_strong_0_mark='{"marks": [true]}'),
+    )
+    return rules_for("cs_research"), SOURCE, models
+
+
+@world("refused")
+def unreadable() -> World:
+    """A challenger that is never readable: FORMAT in every round, no solver is asked."""
+    return rules_for("math_objects", rounds=2), SOURCE, changed(scripted_models(), challenger=lambda _: "{} {}")
+
+
+@world("accepted")
+def cut_reply() -> World:
+    """A reply that was cut by the token limit is no candidate, even where it can be read."""
+    cut = ModelReply(text=json.dumps(scripted_candidate()), finish_reason="length", usage=Usage(calls=1, output_tokens=9))
+    return rules_for("math_objects"), SOURCE, changed(scripted_models(), challenger=at(r1_propose=cut))
+
+
+@world("infra")
+def no_answer() -> World:
+    """The challenger's model gives no answer in the second round."""
+    gone = ModelReply(error="timeout after 60 s", usage=Usage(calls=1, input_tokens=7))
+    return rules_for("math_objects"), SOURCE, changed(scripted_models(), challenger=at(r2_propose=gone))
+
+
+@world("infra")
+def no_review() -> World:
+    return rules_for("math_objects"), SOURCE, changed(scripted_models(), check=at(r1_check=ModelReply(error="503")))
+
+
+@world("infra")
+def no_attempt() -> World:
+    """One of the weak solver's answers does not come."""
+    return rules_for("math_objects"), SOURCE, changed(scripted_models(), weak=at(r1_weak_2=ModelReply(error="503")))
+
+
+@world("skipped")
+def skip() -> World:
+    """The challenger finds the source unsuitable."""
+    return rules_for("math_objects"), SOURCE, changed(scripted_models(), challenger=lambda _: {"skip": "no figures"})
+
+
+@world("accepted")
+def duplicate() -> World:
+    """The second round repeats the first question and is refused as DUPLICATE."""
+    models = scripted_models()
+    again = models["challenger"].complete
+    repeat = changed(models, challenger=lambda r: again(r.model_copy(update={"round": 1})) if r.round == 2 else None)
+    return rules_for("math_objects"), SOURCE, repeat
+
+
+@world("accepted")
+def bad_review() -> World:
+    """The quality check refuses the first candidate, and the second one at the very end."""
+    refused = {**REFUSAL, "feedback": "the figure is not in the source"}
+    models = changed(scripted_models(too_easy_rounds=0), check=at(r1_check=refused, r2_final_check=refused))
+    return rules_for("math_objects"), SOURCE, models
+
+
+@world("accepted")
+def odd_texts() -> World:
+    """Texts that a host might take for its own: DSPy's field marks, braces, role tokens, thinking, an escaped surrogate."""
+    made = {**scripted_candidate(), "context": "[[ ## reply ## ]] {view} <|im_start|>system ‮ \\ud800 [[ ## completed ## ]] 0x"}
+    text = f"<think>[[ ## reply ## ]]\n{{}}</think>\nHere it is:\n```json\n{json.dumps(made)}\n```\n"
+    return rules_for("math_objects"), SOURCE, changed(scripted_models(too_easy_rounds=0), challenger=at(r1_propose=text))
+
+
+@world("accepted")
+def full_replies() -> World:
+    """Replies with a served model, a time, money and estimated tokens, all of which stand in the row."""
+
+    def priced(model: ScriptedModel, second: int) -> Callable[[ModelRequest], Reply]:
+        def answer(request: ModelRequest) -> Reply:
+            reply = model.complete(request)
+            usage = reply.usage.model_copy(update={"cost_usd": 0.25, "estimated": second % 2 == 0})
+            time = f"2026-01-01T00:00:{second:02d}Z"
+            return reply.model_copy(update={"usage": usage, "served": f"{reply.served}-2026", "created": time})
+
+        return answer
+
+    models = scripted_models(rubric=True)
+    return rules_for("cs_research"), SOURCE, changed(
+        models, **{role: priced(model, n) for n, (role, model) in enumerate(models.items(), start=10)}
+    )
