@@ -23,7 +23,18 @@ from autodata_core.ports import (
 )
 from autodata_core.recipe import EvaluationProtocol, Recipe, Rules
 from autodata_core.recipe_file import RecipeFile
-from autodata_core.records import Attempt, Candidate, Check, Criterion, Example, Reason, ReasonKind, Source, Usage, Verdict
+from autodata_core.records import (
+    Attempt,
+    Candidate,
+    Check,
+    Criterion,
+    Example,
+    Reason,
+    ReasonKind,
+    Source,
+    Usage,
+    Verdict,
+)
 
 __version__ = "0.1.0"
 

@@ -18,7 +18,15 @@ __all__ = ["PRESETS", "AcceptancePolicy", "Bound", "policy_from", "shadow_verdic
 
 Side = Literal["weak", "strong"]
 Figure = Literal[
-    "weak.mean", "weak.max", "weak.min", "strong.mean", "strong.max", "strong.min", "gap", "weak.correct", "strong.correct"
+    "weak.mean",
+    "weak.max",
+    "weak.min",
+    "strong.mean",
+    "strong.max",
+    "strong.min",
+    "gap",
+    "weak.correct",
+    "strong.correct",
 ]
 Comparison = Literal["<", "<=", ">", ">="]
 
@@ -150,7 +158,9 @@ PRESETS: Mapping[str, AcceptancePolicy] = {
         # The bounds of the meta-optimization runs (section 4).
         AcceptancePolicy(
             "meta_s4",
-            _bounds("weak.mean <= 0.65", "weak.max <= 0.75", "strong.mean >= 0.60", "strong.mean <= 0.95", "gap >= 0.20"),
+            _bounds(
+                "weak.mean <= 0.65", "weak.max <= 0.75", "strong.mean >= 0.60", "strong.mean <= 0.95", "gap >= 0.20"
+            ),
             (3, 3),
         ),
         # Mathematics: at most 1 of 4 and at least 3 of 4 correct. Shares, so that other numbers of attempts keep the bar.
@@ -198,7 +208,9 @@ def policy_from(value: str | Mapping[str, Any]) -> AcceptancePolicy:
         # Through the decimal text: the 0.2 that was written, not the binary number next to it.
         bounds.append(Bound(figure, comparison, Fraction(repr(limit))))  # type: ignore[arg-type]
     if not any(b.figure.startswith("weak.") or b.figure == "gap" for b in bounds):
-        raise RecipeError("The policy table never looks at the weak solver. Add weak_mean_max, weak_correct_max or gap_min.")
+        raise RecipeError(
+            "The policy table never looks at the weak solver. Add weak_mean_max, weak_correct_max or gap_min."
+        )
     if not any(b.needs_strong for b in bounds):
         raise RecipeError("The policy table never looks at the strong solver. Add strong_mean_min or gap_min.")
     return AcceptancePolicy("custom", tuple(bounds), (3, 3))

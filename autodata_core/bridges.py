@@ -58,7 +58,7 @@ def as_models(values: Mapping[str, Any]) -> dict[str, Model]:
     unknown = sorted(set(values) - set(roles))
     if unknown:
         raise RecipeError(f"Unknown role {unknown[0]!r} in models. Roles are {', '.join(roles)}.")
-    made = {role: as_model(values[role], role) for role in roles if values.get(role) is not None}
+    made: dict[str, Model] = {role: as_model(values[role], role) for role in roles if values.get(role) is not None}
     if "judge" in made and "check" not in made:
         made["check"] = made["judge"]
-    return dict(made)
+    return made

@@ -31,7 +31,7 @@ class Budget:
     """Most money, US dollars; None is no limit."""
     calls: int | None = None
     tokens: int | None = None
-    spent: Usage = Usage()
+    spent: Usage = field(default_factory=Usage)
     """Settled so far; on resume what the journal says."""
     _reserved_usd: float = 0.0
     _reserved_calls: int = 0

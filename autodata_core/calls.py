@@ -46,7 +46,7 @@ class CallJournal(Protocol):
 
 
 def call_key(request: ModelRequest, identity: ModelIdentity) -> str:
-    """Return the content key of a call: role, item, round, attempt, step, seed, messages, and model with endpoint and parameters."""
+    """Return the key of a call: a hash of the whole request and of the model with its endpoint and parameters."""
     content = request.to_json()
     del content["view"]  # says the same as the messages
     asked = identity.to_json()

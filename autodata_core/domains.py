@@ -50,7 +50,8 @@ class RubricShape(Record):
 
     def describe(self) -> str:
         """Return the shape in words, for the challenger and the quality check."""
-        words = f"{self.total[0]} to {self.total[1]} criteria, {self.positive[0]} to {self.positive[1]} of them with a positive weight"
+        words = f"{self.total[0]} to {self.total[1]} criteria, "
+        words += f"{self.positive[0]} to {self.positive[1]} of them with a positive weight"
         if self.negative[1]:
             words += f" and {self.negative[0]} to {self.negative[1]} with a negative weight (faults)"
         return f"{words}; weights are whole numbers, at most {self.max_weight} without sign"

@@ -64,7 +64,9 @@ class MissingExtraError(AutodataError):
     """An optional package is needed and not installed; the message holds the pip line."""
 
     def __init__(self, package: str, extra: str, what: str) -> None:
-        super().__init__(f"{what} needs the package {package!r}. Install it with: pip install 'autodata-agents[{extra}]'")
+        super().__init__(
+            f"{what} needs the package {package!r}. Install it with: pip install 'autodata-agents[{extra}]'"
+        )
 
 
 class ModelError(AutodataError):

@@ -42,7 +42,9 @@ def _states_answer(text: str, candidate: Candidate) -> bool:
     check = candidate.check
     if check is not None and check.kind == "number" and NumberVerifier().check_spec(check) is None:
         wanted, _, _ = read_number(str(check.spec["value"]))
-        return any(read_number(token)[0] == wanted for token in _NUMBER_TOKEN.findall(unicodedata.normalize("NFKC", text)))
+        return any(
+            read_number(token)[0] == wanted for token in _NUMBER_TOKEN.findall(unicodedata.normalize("NFKC", text))
+        )
     answers = check.spec.get("accepted") if check is not None and check.kind == "text" else [candidate.reference_answer]
     return any(isinstance(answer, str) and _contains(text, answer) for answer in answers or ())
 

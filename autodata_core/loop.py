@@ -44,6 +44,7 @@ from autodata_core.ports import (
     VerifyAsk,
 )
 from autodata_core.prompts import Fence, again, render_challenger, render_check, render_judge, render_solver
+from autodata_core.recipe import Rules
 from autodata_core.records import (
     Attempt,
     Candidate,
@@ -63,7 +64,6 @@ from autodata_core.records import (
     Verdict,
     fingerprint,
 )
-from autodata_core.recipe import Rules
 from autodata_core.scoring import attempt_score, mean
 from autodata_core.verify import EXACT_VERIFIERS
 from autodata_core.views import (
@@ -78,7 +78,16 @@ from autodata_core.views import (
 __all__ = ["PHASES", "ItemState", "Phase", "Status", "Step", "advance", "example_from", "start"]
 
 Phase = Literal["propose", "check", "attempt_weak", "attempt_strong", "decide", "refine", "accept", "give_up"]
-PHASES: tuple[Phase, ...] = ("propose", "check", "attempt_weak", "attempt_strong", "decide", "refine", "accept", "give_up")
+PHASES: tuple[Phase, ...] = (
+    "propose",
+    "check",
+    "attempt_weak",
+    "attempt_strong",
+    "decide",
+    "refine",
+    "accept",
+    "give_up",
+)
 """Every phase; each is a node of the item graph."""
 
 Status = Literal["open", "accepted", "refused", "skipped", "infra"]
@@ -149,7 +158,9 @@ def start(rules: Rules, source: Source, *, item: str, run: str, fence_key: str) 
         fence_key: Secret of the run; at least 16 characters.
     """
     if len(fence_key) < 16:
-        raise RecordError("The fence key has at least 16 characters, or the marks around untrusted text can be guessed.")
+        raise RecordError(
+            "The fence key has at least 16 characters, or the marks around untrusted text can be guessed."
+        )
     return ItemState(item=item, run=run, source_id=source.id, source_sha256=source.sha256, fence_key=fence_key)
 
 
@@ -478,8 +489,8 @@ def _attempts(turn: _Turn, state: ItemState, solver: Solver, wanted: int) -> Ste
     attempts = getattr(state, solver) or tuple(Attempt(index=n) for n in range(wanted))
     asks: list[Ask] = []
     settled = []
-    for attempt in attempts:
-        state, attempt, ask = _one_attempt(turn, state, solver, attempt, candidate)
+    for before in attempts:
+        state, attempt, ask = _one_attempt(turn, state, solver, before, candidate)
         if state.done:
             return Step(state)
         settled.append(attempt)
@@ -533,7 +544,9 @@ def _answer(
     state = _heard(state, solver, reply)
     state = _with(state, prompts={**state.prompts, solver: ask.request.messages_sha256()})
     parsed = parse_answer(reply, value=value)
-    read = attempt.model_copy(update={"finish_reason": reply.finish_reason, "flags": parsed.flags, "answer": parsed.answer})
+    read = attempt.model_copy(
+        update={"finish_reason": reply.finish_reason, "flags": parsed.flags, "answer": parsed.answer}
+    )
     if parsed.answer is None:
         state, may_ask = turn.again(state, step, reply, ", ".join(parsed.flags))
         if may_ask:

@@ -41,13 +41,13 @@ _MAX_DEPTH = 12
 _FENCE_LINE = re.compile(r"[ ]{0,3}```[ \t]*([A-Za-z0-9_+-]*)[ \t]*\r?")
 _THINKING = re.compile(r"\A\s*<(think|thinking|reasoning)>.*?</\1>", re.DOTALL | re.IGNORECASE)
 _REFUSAL = re.compile(
-    r"\A\W*(?:i['’]?m (?:really |very )?sorry|sorry,|i (?:can(?:no|['’])t|cannot|am unable to|won['’]t)|i['’]?m (?:not able|unable) to"
-    r"|as an ai\b|as a language model\b|unfortunately,? i (?:can|am))",
+    r"\A\W*(?:i['’]?m (?:really |very )?sorry|sorry,|i (?:can(?:no|['’])t|cannot|am unable to|won['’]t)"
+    r"|i['’]?m (?:not able|unable) to|as an ai\b|as a language model\b|unfortunately,? i (?:can|am))",
     re.IGNORECASE,
 )
 
 
-class ReplyFault(Exception):  # noqa: N818 - it is a finding about data, raised and caught inside the loop
+class ReplyFault(Exception):
     """A reply that cannot be read. `str(fault)` is quoted to the model in the re-ask."""
 
 
@@ -104,7 +104,9 @@ class QualityVerdict(_Strict):
 
     def faults(self) -> tuple[str, ...]:
         """Return the names of the verdicts that are false."""
-        return tuple(name for name in ("grounded", "self_contained", "no_leak", "answer_correct") if not getattr(self, name))
+        return tuple(
+            name for name in ("grounded", "self_contained", "no_leak", "answer_correct") if not getattr(self, name)
+        )
 
 
 class Marks(_Strict):
@@ -343,7 +345,7 @@ def parse_candidate(reply: ModelReply, *, rubric: bool) -> Candidate | Skip:
     Raises:
         ReplyFault: It cannot be read. Whether rubric or check are any good is not decided here.
     """
-    if reply.finish_reason == "stop" or reply.finish_reason == "unknown":
+    if reply.finish_reason in ("stop", "unknown"):
         try:
             found = parse_object(reply.text)
         except ReplyFault:
@@ -448,15 +450,15 @@ def reply_schema(name: str) -> dict[str, Any]:
     Args:
         name: `candidate_rubric`, `candidate_check`, `quality`, `marks`, `equivalence` or `value`.
     """
-    kind: type[_Strict] = {
+    kinds: dict[str, type[_Strict]] = {
         "candidate_rubric": _RubricCandidateReply,
         "candidate_check": _CheckedCandidateReply,
         "quality": QualityVerdict,
         "marks": Marks,
         "equivalence": _Equivalence,
         "value": _ValueReply,
-    }[name]
-    return _plain_schema(kind.model_json_schema())
+    }
+    return _plain_schema(kinds[name].model_json_schema())
 
 
 def _plain_schema(schema: dict[str, Any]) -> dict[str, Any]:

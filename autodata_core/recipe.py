@@ -25,6 +25,13 @@ from autodata_core.verify import EXACT_VERIFIERS
 __all__ = ["EvaluationProtocol", "Recipe", "Rules"]
 
 
+def fixed_prompt_hashes() -> dict[str, str]:
+    """Return the hashes of what solvers and judges are told."""
+    texts = {f"solver.{name}": text for name, text in fixed.SOLVER.items()}
+    texts |= {"judge.rubric": fixed.JUDGE_RUBRIC, "judge.equivalence": fixed.JUDGE_EQUIVALENCE}
+    return {name: fingerprint(text) for name, text in texts.items()}
+
+
 class Recipe(Record):
     """What an agent or optimiser may change, versioned by its content."""
 
@@ -65,7 +72,9 @@ class Recipe(Record):
         """Return the next version with these learnings, or this one when nothing changed."""
         if learnings == self.learnings:
             return self
-        return Recipe.from_json({**self.to_json(), "learnings": [x.to_json() for x in learnings], "parent": self.version})
+        return Recipe.from_json(
+            {**self.to_json(), "learnings": [x.to_json() for x in learnings], "parent": self.version}
+        )
 
 
 class EvaluationProtocol(Record):
@@ -87,7 +96,7 @@ class EvaluationProtocol(Record):
     final_check: StrictBool = True
     """Whether the quality check looks once more at what passed everything else (PAPER §3, step 5)."""
     seed: StrictInt = Field(default=0, ge=0, lt=2**31)
-    prompts: dict[str, str] = Field(default_factory=lambda: fixed_prompt_hashes())
+    prompts: dict[str, str] = Field(default_factory=fixed_prompt_hashes)
     """SHA-256 of the texts that a recipe cannot change."""
     verifiers: dict[str, str] = Field(default_factory=lambda: {kind: v.version for kind, v in EXACT_VERIFIERS.items()})
     """By kind: name and version."""
@@ -112,11 +121,11 @@ class EvaluationProtocol(Record):
         chosen = policy if isinstance(policy, AcceptancePolicy) else policy_from(policy or domain.policy)
         weak, strong = weak_attempts or chosen.attempts[0], strong_attempts or chosen.attempts[1]
         if chosen.odd and (weak % 2 == 0 or strong % 2 == 0):
-            raise RecipeError(f"Policy {chosen.name!r} needs an odd number of attempts, got {weak} weak and {strong} strong.")
+            raise RecipeError(
+                f"Policy {chosen.name!r} needs an odd number of attempts, got {weak} weak and {strong} strong."
+            )
         given = {key: value for key, value in settings.items() if value is not None}
-        return cls.from_json(
-            {"policy": chosen.to_json(), "weak_attempts": weak, "strong_attempts": strong, **given}
-        )
+        return cls.from_json({"policy": chosen.to_json(), "weak_attempts": weak, "strong_attempts": strong, **given})
 
     @cached_property
     def hash(self) -> str:
@@ -126,13 +135,6 @@ class EvaluationProtocol(Record):
     def with_models(self, models: Mapping[str, ModelIdentity]) -> EvaluationProtocol:
         """Return the protocol for these models."""
         return self.model_copy(update={"models": {role: models[role] for role in sorted(models)}})
-
-
-def fixed_prompt_hashes() -> dict[str, str]:
-    """Return the hashes of what solvers and judges are told."""
-    texts = {**{f"solver.{name}": text for name, text in fixed.SOLVER.items()}}
-    texts |= {"judge.rubric": fixed.JUDGE_RUBRIC, "judge.equivalence": fixed.JUDGE_EQUIVALENCE}
-    return {name: fingerprint(text) for name, text in texts.items()}
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from pydantic import BaseModel, Field, StrictFloat, StrictInt, StrictStr, Valida
 
 from autodata_core.domains import Domain
 from autodata_core.errors import RecipeError, shorten
-from autodata_core.records import Record, Role
 from autodata_core.recipe import EvaluationProtocol, Recipe, Rules
+from autodata_core.records import Record, Role
 
 __all__ = ["MODEL_OPTIONS", "RecipeFile"]
 

@@ -172,7 +172,9 @@ class Pool:
         if kept is None:
             return False
         self.progress.admit(str(kept["status"]))
-        self.on_event({"kind": "finished", "item": assignment.item, "status": kept["status"], "state": kept, "replayed": True})
+        self.on_event(
+            {"kind": "finished", "item": assignment.item, "status": kept["status"], "state": kept, "replayed": True}
+        )
         return True
 
     def _finish(self, assignment: Assignment, found: Mapping[str, Any]) -> None:

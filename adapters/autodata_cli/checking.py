@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from autodata_cli.workspace import Workspace
-
 from autodata_core import __version__
 from autodata_core.errors import AutodataError
 from autodata_core.ports import Model, ModelRequest
@@ -55,7 +54,9 @@ def _check_verifiers(workspace: Workspace) -> Iterator[Finding]:
         verifier = EXACT_VERIFIERS[kind]
         passed = verifier.verify(check, right).outcome == "pass"
         failed = all(verifier.verify(check, wrong).outcome == "fail" for wrong in verifier.known_wrong(check))
-        yield Finding(f"verifier {kind}", passed and failed, f"{verifier.version}: right answer passes, wrong ones fail")
+        yield Finding(
+            f"verifier {kind}", passed and failed, f"{verifier.version}: right answer passes, wrong ones fail"
+        )
 
 
 def _check_models(workspace: Workspace) -> Iterator[Finding]:
@@ -132,12 +133,16 @@ def examine_machine() -> Iterator[Finding]:
     from autodata_adapters.models.weights import path_for
 
     weights = path_for("smollm2")
-    yield Finding("smollm2", weights.is_file(), str(weights) if weights.is_file() else "not pulled; autodata models pull smollm2")
-    from autodata_adapters.tokens import TokenCounter
-
+    yield Finding(
+        "smollm2", weights.is_file(), str(weights) if weights.is_file() else "not pulled; autodata models pull smollm2"
+    )
     import warnings
+
+    from autodata_adapters.tokens import TokenCounter
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         counter = TokenCounter()
-    yield Finding("tokeniser", True, counter.source if counter.exact else "estimates only: no encoding file is on this machine")
+    yield Finding(
+        "tokeniser", True, counter.source if counter.exact else "estimates only: no encoding file is on this machine"
+    )

@@ -72,7 +72,6 @@ def _preview(recipe: Path, items: int, budget_usd: float | None, concurrency: in
     from dataclasses import replace
 
     from autodata_adapters.sources import LoadedSources
-
     from autodata_cli.reporting import read_report, report_text, row_text
     from autodata_cli.running import Run, run_recipe
     from autodata_cli.workspace import open_workspace
@@ -126,7 +125,6 @@ def export(
 ) -> None:
     """Write the accepted rows to a file."""
     from autodata_adapters.stores import write_jsonl
-
     from autodata_cli.reporting import open_finished_run
 
     if format != "jsonl":

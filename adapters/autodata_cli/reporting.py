@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from autodata_adapters.stores import SqliteRunStore
-
 from autodata_core.errors import StoreError
 from autodata_core.records import Example, Usage
 from autodata_core.summary import Summary, average, summarise
@@ -80,14 +79,24 @@ def report_text(report: Report) -> str:
         _line("rounds", _rounds(summary)),
         _line("types", ", ".join(f"{name} {n}" for name, n in summary.question_types.most_common()) or "–"),
         _line("attempts", f"{summary.attempts}{_flags(summary)}"),
-        _line("tokens", f"{total.input_tokens:,} in, {total.output_tokens:,} out, {total.calls:,} calls{_estimated(total)}"),
+        _line(
+            "tokens",
+            f"{total.input_tokens:,} in, {total.output_tokens:,} out, {total.calls:,} calls{_estimated(total)}",
+        ),
         _line("cost", _cost(total.cost_usd, report.rows)),
         _line("time", f"{report.seconds:.1f} s"),
     ]
     for role, usage in report.spent.items():
-        lines.append(_line(f"  {role}", f"{usage.calls:,} calls, {usage.input_tokens + usage.output_tokens:,} tokens, ${usage.cost_usd:.4f}"))
+        lines.append(
+            _line(
+                f"  {role}",
+                f"{usage.calls:,} calls, {usage.input_tokens + usage.output_tokens:,} tokens, ${usage.cost_usd:.4f}",
+            )
+        )
     if report.possibly_billed_twice:
-        lines.append(_line("repeated", f"{report.possibly_billed_twice} calls may have been billed twice after a crash"))
+        lines.append(
+            _line("repeated", f"{report.possibly_billed_twice} calls may have been billed twice after a crash")
+        )
     if report.stopped:
         lines.append(_line("stopped", f"{report.stopped}; the same command goes on"))
     return "\n".join(lines)

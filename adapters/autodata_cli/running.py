@@ -16,7 +16,6 @@ from pathlib import Path
 from autodata_adapters.coverage import ChromaCoverage, create_embedder
 from autodata_adapters.stores import RecordedCoverage, RunFolder, RunLock, SqliteRunStore, open_run, write_dataset
 from autodata_cli.workspace import Workspace
-
 from autodata_core.budget import Budget
 from autodata_core.calls import JournaledModel
 from autodata_core.errors import ModelUnreachableError

@@ -10,7 +10,6 @@ from typing import Any
 from autodata_adapters.models import create_model
 from autodata_adapters.objects import ObjectNotFoundError, load_object
 from autodata_adapters.sources import LoadedSources, load_from_object, load_sources
-
 from autodata_core.domains import DOMAINS, Domain
 from autodata_core.errors import BudgetError, RecipeError, shorten
 from autodata_core.ports import Model

@@ -68,7 +68,8 @@ def visible(text: str) -> str:
     """Return text in which nothing can hide: invisible characters escaped, chat role tokens broken up."""
     if not text.isascii():
         text = "".join(
-            f"\\u{{{ord(c):x}}}" if unicodedata.category(c) in _INVISIBLE or 0xFE00 <= ord(c) <= 0xFE0F else c for c in text
+            f"\\u{{{ord(c):x}}}" if unicodedata.category(c) in _INVISIBLE or 0xFE00 <= ord(c) <= 0xFE0F else c
+            for c in text
         )
     return _ROLE_TOKEN.sub(lambda m: "‹" + m.group(0)[1:-1] + "›", text)
 
@@ -90,7 +91,9 @@ def render_challenger(text: str, domain: Domain, view: ChallengerView, fence: Fe
         form.append(f"Rubric: {domain.rubric_shape.describe()}.")
     if domain.question_types:
         form.append(f"question_type is one of: {', '.join(domain.question_types)}.")
-    form.append("Give 2 or 3 skills that the question needs. `quote` is a verbatim passage of the source that the answer rests on.")
+    form.append(
+        "Give 2 or 3 skills that the question needs. `quote` is a verbatim passage of the source that the answer rests on."
+    )
     form.append('If the source cannot carry such a question, reply with {"skip": "the reason"} instead.')
     form.append(_json_only("candidate_rubric" if domain.scoring == "rubric" else "candidate_check"))
     form.append(fence.rule())
@@ -124,7 +127,11 @@ def render_check(text: str, domain: Domain, view: CheckView, fence: Fence) -> tu
     form = [text]
     if domain.rubric_shape:
         form.append(f"A rubric has {domain.rubric_shape.describe()}.")
-    form += ["overall is true only when all four are. feedback tells the writer what to change.", _json_only("quality"), fence.rule()]
+    form += [
+        "overall is true only when all four are. feedback tells the writer what to change.",
+        _json_only("quality"),
+        fence.rule(),
+    ]
     parts = [
         fence.around("SOURCE", view.source_text),
         f"Type: {visible(view.question_type)}",

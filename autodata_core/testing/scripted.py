@@ -21,7 +21,7 @@ class ScriptedModel:
     Keyed by the request alone, so it gives the same answers whatever the order, the threads or the host.
     """
 
-    def __init__(self, script: Script | str | dict[str, Any], *, name: str = "scripted") -> None:
+    def __init__(self, script: Script | str | dict[str, Any] | ModelReply, *, name: str = "scripted") -> None:
         self._script: Script = script if callable(script) else lambda request: script
         self._name = name
         self._lock = threading.Lock()
@@ -60,7 +60,20 @@ def scripted_candidate(number: int = 1, *, round_: int = 1, rubric: bool = False
         round_: Named in the question, so that later rounds ask something else.
         rubric: True for a rubric of ten criteria, False for a check of kind `number`.
     """
-    words = ("amber", "birch", "copper", "delta", "ember", "fjord", "granite", "harbour", "indigo", "juniper", "kelp", "lagoon")
+    words = (
+        "amber",
+        "birch",
+        "copper",
+        "delta",
+        "ember",
+        "fjord",
+        "granite",
+        "harbour",
+        "indigo",
+        "juniper",
+        "kelp",
+        "lagoon",
+    )
     tag = f"{words[number % 12]} {words[number // 12 % 12]} {words[number // 144 % 12]} {words[round_ % 12]}"
     made: dict[str, Any] = {
         "question_type": "two_step",

@@ -1,4 +1,4 @@
-"""Which questions are there already, and where they are kept. Whether one is too near another is the core's to decide."""
+"""Which questions are there already, and where they are kept. What is too near is the core's to say."""
 
 from autodata_adapters.coverage.chroma import ChromaCoverage
 from autodata_adapters.coverage.embedders import Embedder, create_embedder

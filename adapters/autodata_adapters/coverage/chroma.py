@@ -6,7 +6,7 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from autodata_adapters.coverage.collection import ChromaCollection
 from autodata_adapters.coverage.embedders import Embedder, embed
@@ -14,6 +14,9 @@ from autodata_adapters.coverage.vectors import Entry, VectorIndex, to_unit
 
 from autodata_core.errors import AutodataError, ModelUnreachableError, StoreError
 from autodata_core.ports import CoverageAsk, CoverageReply
+
+if TYPE_CHECKING:
+    from autodata_adapters.coverage.vectors import Vector
 
 __all__ = ["ChromaCoverage"]
 
@@ -43,11 +46,10 @@ class ChromaCoverage:
         self._index: VectorIndex | None = None
         self._entries: list[Entry] = []
         self._replies: dict[str, CoverageReply] = {}
-        self._known: dict[str, CoverageAsk] = {}
+        self._taken_up: dict[str, int] = {}
         self._written = 0
         self._wanted = threading.Condition(self._lock)
-        self._writing = False
-        self._flushing = False
+        self._flush_to = 0
         self._closed = False
         self._failure: StoreError | None = None
         self._thread: threading.Thread | None = None
@@ -93,11 +95,10 @@ class ChromaCoverage:
             StoreError: The index could neither be written nor made anew. Decisions and the run are not touched.
         """
         with self._wanted:
-            self._flushing = True
+            self._flush_to = wanted = len(self._entries)
             self._start_writing()
-            while self._failure is None and self._written < len(self._entries):
+            while self._failure is None and self._written < wanted:
                 self._wanted.wait()
-            self._flushing = False
             if self._failure is not None:
                 raise self._failure
 
@@ -132,8 +133,11 @@ class ChromaCoverage:
         known = self._replies.get(entry.ask.id)
         if known is not None or self._index is None:
             return known or CoverageReply()
-        reply = self._index.nearest(entry.ask, entry.vector)
+        place = self._taken_up.get(entry.ask.id)
+        reply = self._index.nearest(entry.ask, entry.vector, before=place)
         self._replies[entry.ask.id] = reply
+        if place is not None:
+            return reply
         self._index.add(entry)
         self._entries.append(entry)
         if len(self._entries) - self._written >= _WRITE_AT:
@@ -141,12 +145,13 @@ class ChromaCoverage:
         return reply
 
     def _take_up(self, entries: Sequence[Entry]) -> None:
-        """Start over with these entries. Their first answers are given again when they are claimed again."""
+        """Start over with these entries. What they were answered is found again when they are claimed again."""
         self._index = VectorIndex()
         self._entries = []
         self._replies = {}
+        self._taken_up = {}
         for entry in entries:
-            self._replies[entry.ask.id] = self._index.nearest(entry.ask, entry.vector)
+            self._taken_up[entry.ask.id] = len(self._entries)
             self._index.add(entry)
             self._entries.append(entry)
 
@@ -159,9 +164,11 @@ class ChromaCoverage:
             if entry.ask.id in wanted and wanted[entry.ask.id].text == entry.ask.text
         }
 
-    def _embed(self, texts: Sequence[str]) -> list[object]:
+    def _embed(self, texts: Sequence[str]) -> list[Vector]:
+        if not texts:
+            return []
         try:
-            return to_unit(embed(self._embedder, texts)) if texts else []
+            return to_unit(embed(self._embedder, texts))
         except AutodataError:
             raise
         except Exception as error:  # an embedder is foreign code; without vectors nothing can be decided
@@ -196,7 +203,7 @@ class ChromaCoverage:
 
     def _has_work(self) -> bool:
         waiting = len(self._entries) - self._written
-        return self._failure is None and waiting > 0 and (self._flushing or waiting >= _WRITE_AT)
+        return self._failure is None and (self._written < self._flush_to or waiting >= _WRITE_AT)
 
     def _everything(self) -> list[Entry]:
         with self._lock:

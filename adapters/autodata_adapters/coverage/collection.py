@@ -9,10 +9,11 @@ import contextlib
 import re
 import shutil
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from autodata_adapters.coverage.vectors import Entry, to_unit
 
@@ -24,7 +25,11 @@ if TYPE_CHECKING:
 
 __all__ = ["ChromaCollection"]
 
-T = TypeVar("T")
+_broken: Counter[str] = Counter()
+"""How often each folder was found broken in this process."""
+
+_SYNC_AT = 10_000
+"""Entries between two writes of Chroma's graph file. Until then its log has them, so nothing is lost by waiting."""
 
 _BATCH = 1000
 """Entries in one write or read; below what Chroma takes at most (5,461)."""
@@ -97,6 +102,7 @@ class ChromaCollection:
         try:
             with _chroma_errors():
                 self.close()
+                _broken[str(self._folder)] += 1
                 if self._folder.is_symlink() or self._folder.is_file():
                     self._folder.unlink()
                 elif self._folder.exists():
@@ -120,15 +126,21 @@ class ChromaCollection:
         if self._client is None:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             settings = self._chromadb.Settings(anonymized_telemetry=False)
-            self._client = self._chromadb.PersistentClient(str(self._folder), settings=settings)
+            self._client = self._chromadb.PersistentClient(self._spelled(), settings=settings)
         return self._client
+
+    def _spelled(self) -> str:
+        # Chroma keeps what it once opened, broken or not, by the path as it was spelled, as long as the process
+        # lives. Another spelling of the same folder starts afresh.
+        folder = str(self._folder)
+        return folder + "/." * _broken[folder]
 
     def _collection(self, dims: int) -> Any:
         if dims not in self._collections:
             self._collections[dims] = self._open().get_or_create_collection(
                 _collection_name(self._embedder_name, dims),
                 embedding_function=None,
-                configuration={"hnsw": {"space": "cosine"}},
+                configuration={"hnsw": {"space": "cosine", "sync_threshold": _SYNC_AT}},
             )
         return self._collections[dims]
 

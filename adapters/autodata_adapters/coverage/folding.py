@@ -9,118 +9,22 @@ from functools import lru_cache
 
 __all__ = ["STOP_WORDS", "fold", "stem", "text_hash", "tokens"]
 
-STOP_WORDS = frozenset(
-    [
-        "a",
-        "an",
-        "and",
-        "are",
-        "as",
-        "at",
-        "be",
-        "been",
-        "being",
-        "but",
-        "by",
-        "can",
-        "could",
-        "did",
-        "do",
-        "does",
-        "for",
-        "from",
-        "had",
-        "has",
-        "have",
-        "he",
-        "her",
-        "his",
-        "how",
-        "i",
-        "if",
-        "in",
-        "into",
-        "is",
-        "it",
-        "its",
-        "may",
-        "me",
-        "might",
-        "must",
-        "my",
-        "of",
-        "on",
-        "or",
-        "our",
-        "shall",
-        "she",
-        "should",
-        "so",
-        "some",
-        "such",
-        "than",
-        "that",
-        "the",
-        "their",
-        "them",
-        "then",
-        "there",
-        "these",
-        "they",
-        "this",
-        "those",
-        "to",
-        "us",
-        "was",
-        "we",
-        "were",
-        "what",
-        "when",
-        "where",
-        "which",
-        "while",
-        "who",
-        "whom",
-        "whose",
-        "why",
-        "will",
-        "with",
-        "would",
-        "you",
-        "your",
-        "please",
-    ]
-)
+_SENTENCE_WORDS = """
+a an and are as at be been being but by can could did do does for from had has have he her his how i if in into is it
+its may me might must my of on or our please shall she should so some such than that the their them then there these
+they this those to us was we were what when where which while who whom whose why will with would you your
+"""
+STOP_WORDS = frozenset(_SENTENCE_WORDS.split())
 """English words that make sentences rather than meaning. Negations, quantities and comparisons are not among them."""
 
-_NUMBER_WORDS = {
-    word: str(value)
-    for value, word in enumerate(
-        [
-            "zero",
-            "one",
-            "two",
-            "three",
-            "four",
-            "five",
-            "six",
-            "seven",
-            "eight",
-            "nine",
-            "ten",
-            "eleven",
-            "twelve",
-            "thirteen",
-            "fourteen",
-            "fifteen",
-            "sixteen",
-            "seventeen",
-            "eighteen",
-            "nineteen",
-            "twenty",
-        ]
-    )
-} | {"thirty": "30", "forty": "40", "fifty": "50", "sixty": "60", "seventy": "70", "eighty": "80", "ninety": "90"}
+_TO_TWENTY = """
+zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen
+eighteen nineteen twenty
+"""
+_TENS = ("thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
+_NUMBER_WORDS = {word: str(value) for value, word in enumerate(_TO_TWENTY.split())} | {
+    word: str(value) for value, word in zip(range(30, 100, 10), _TENS, strict=True)
+}
 
 _TOKEN = re.compile(
     r"\d+(?:[.,]\d+)*"  # a number with its separators
@@ -141,13 +45,13 @@ def tokens(text: str) -> list[str]:
     clean = _EMPHASIS.sub(" ", unicodedata.normalize("NFKC", clean).replace("−", "-"))
     found: list[str] = []
     for match in _TOKEN.finditer(clean):
-        token = match.group()
+        part = match.group()
         # A hyphen or slash between words is punctuation, before or between numbers it is an operator.
-        if token in "-/|&~$" and not clean[match.end() : match.end() + 2].lstrip()[:1].isdigit():
+        if part in "-/|&~$" and not clean[match.end() : match.end() + 2].lstrip()[:1].isdigit():
             continue
-        if _THOUSANDS.fullmatch(token):
-            token = token.replace(",", "")
-        found.append(_NUMBER_WORDS.get(token, token.replace("’", "'")))
+        if _THOUSANDS.fullmatch(part):
+            part = part.replace(",", "")
+        found.append(_NUMBER_WORDS.get(part, part.replace("’", "'")))
     return found
 
 

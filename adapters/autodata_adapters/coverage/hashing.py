@@ -31,7 +31,7 @@ _SHARES = {"words": 0.50, "pairs": 0.05, "grams": 0.20, "numbers": 0.25}
 
 
 class HashingEmbedder:
-    """Gives each text a vector of length 1 and 1,024 dimensions; a text without any word or number gets zeros.
+    """Gives each text a vector of length 1 and 512 dimensions; a text without any word or number gets zeros.
 
     Deterministic, offline, stateless; safe from many threads. Has the methods of LangChain's `Embeddings`.
 
@@ -41,7 +41,7 @@ class HashingEmbedder:
 
     name = "hashing-v1"
     """Changes when any vector would."""
-    dims = 1024
+    dims = 512
     cheap = True
     """Vectors are made again rather than read back from an index that somebody may have changed."""
 

@@ -39,15 +39,19 @@ class VectorIndex:
     def __len__(self) -> int:
         return len(self._asks)
 
-    def nearest(self, ask: CoverageAsk, vector: Vector) -> CoverageReply:
-        """Return the nearest entry; the same text after folding counts as 1, whatever the vectors say."""
+    def nearest(self, ask: CoverageAsk, vector: Vector, *, before: int | None = None) -> CoverageReply:
+        """Return the nearest among the first `before` entries, or among all.
+
+        The same text after folding counts as 1, whatever the vectors say.
+        """
+        known = len(self._asks) if before is None else before
         same = self._by_hash.get(text_hash(ask.text))
-        if same is not None:
+        if same is not None and same < known:
             return CoverageReply(similarity=1.0, nearest=self._asks[same].id, text=self._asks[same].text)
-        if self._matrix is None or not self._asks:
+        if self._matrix is None or known == 0:
             return CoverageReply()
         self._check_length(vector)
-        similarities = self._matrix[: len(self._asks)] @ vector
+        similarities = self._matrix[:known] @ vector
         best = int(similarities.argmax())
         # Rounding can leave a little more than 1 or less than 0; six decimals make the answer equal on every machine.
         similarity = round(min(max(float(similarities[best]), 0.0), 1.0), 6)
