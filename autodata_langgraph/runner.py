@@ -112,7 +112,13 @@ class Pool:
     async def arun(self, assignments: Sequence[Assignment]) -> None:
         """Finish every assignment that is not finished, unless the run is stopped."""
         waiting = deque(assignments)
-        workers = [asyncio.ensure_future(self._worker(waiting)) for _ in range(min(self.concurrency, len(waiting)))]
+        # A few items go first: the first row comes early, and a recipe that cannot work costs little.
+        first = asyncio.Event()
+        ahead = max(2, self.concurrency // 4)
+        if any(self.progress.counts.values()):
+            first.set()
+        count = min(self.concurrency, len(waiting))
+        workers = [asyncio.ensure_future(self._worker(waiting, first, wait=n >= ahead)) for n in range(count)]
         try:
             while workers:
                 done, rest = await asyncio.wait(workers, return_when=asyncio.FIRST_COMPLETED)
@@ -128,7 +134,15 @@ class Pool:
                 worker.cancel()
             await asyncio.gather(*workers, return_exceptions=True)
 
-    async def _worker(self, waiting: deque[Assignment]) -> None:
+    async def _worker(self, waiting: deque[Assignment], first: asyncio.Event, *, wait: bool) -> None:
+        if wait:
+            await first.wait()
+        try:
+            await self._work_through(waiting, first)
+        finally:
+            first.set()  # nobody waits for a worker that is gone
+
+    async def _work_through(self, waiting: deque[Assignment], first: asyncio.Event) -> None:
         while waiting and self.progress.stopped is None:
             assignment = waiting.popleft()
             if self._known(assignment):
@@ -137,6 +151,7 @@ class Pool:
             config: Any = {"recursion_limit": _RECURSION_LIMIT}
             found = await self._graph.ainvoke(_input(assignment), config, context=self.context)
             await asyncio.to_thread(self._finish, assignment, found)
+            first.set()
 
     def run(self, assignments: Sequence[Assignment]) -> None:
         """As `arun`, on threads, for models and hosts without an event loop."""

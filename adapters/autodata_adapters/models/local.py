@@ -13,7 +13,7 @@ from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
 from pydantic import Field, field_validator
 
-from autodata_adapters.models.llama import LlamaError, LlamaServer, server_for
+from autodata_adapters.models.llama import LlamaError, LlamaPool, pool_for
 from autodata_adapters.models.replies import clean_text
 from autodata_core.errors import MissingExtraError, ModelError
 
@@ -63,7 +63,7 @@ class LocalChatModel(BaseChatModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        return self._result(self._server().complete(*self._request(messages, stop, kwargs)))
+        return self._result(self._pool().complete(*self._request(messages, stop, kwargs)))
 
     async def _agenerate(
         self,
@@ -72,10 +72,10 @@ class LocalChatModel(BaseChatModel):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        return self._result(await self._server().acomplete(*self._request(messages, stop, kwargs)))
+        return self._result(await self._pool().acomplete(*self._request(messages, stop, kwargs)))
 
-    def _server(self) -> LlamaServer:
-        return server_for(self.weights, self.n_ctx)
+    def _pool(self) -> LlamaPool:
+        return pool_for(self.weights, self.n_ctx)
 
     def _request(
         self, messages: Sequence[BaseMessage], stop: list[str] | None, kwargs: dict[str, Any]
