@@ -10,7 +10,8 @@ from autodata_core.budget import Budget
 from autodata_core.domains import DOMAINS, Domain, RubricShape
 from autodata_core.driver import Ports, adrive, drive
 from autodata_core.errors import AutodataError
-from autodata_core.loop import ItemState, Step, advance, example_from, start
+from autodata_core.item import ItemState, Step, start
+from autodata_core.loop import advance
 from autodata_core.ports import (
     CoverageMap,
     MemoryStore,
@@ -35,6 +36,7 @@ from autodata_core.records import (
     Usage,
     Verdict,
 )
+from autodata_core.rows import example_from
 
 __version__ = "0.1.0"
 

@@ -12,7 +12,8 @@ from contextvars import copy_context
 from dataclasses import dataclass, field
 
 from autodata_core.errors import RecordError
-from autodata_core.loop import ItemState, advance
+from autodata_core.item import ItemState
+from autodata_core.loop import advance
 from autodata_core.ports import (
     Answer,
     Ask,

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 
-from autodata_core.loop import ItemState
+from autodata_core.item import ItemState
 from autodata_core.records import ReasonKind, Usage
 from autodata_core.scoring import attempt_score, mean
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import dspy
 
-from autodata_core.loop import ItemState
+from autodata_core.item import ItemState
 from autodata_core.prompts import visible
 from autodata_core.records import Attempt, Round
 from autodata_core.scoring import attempt_score, mean

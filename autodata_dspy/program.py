@@ -15,11 +15,13 @@ import dspy
 from autodata_core.bridges import as_model, as_models
 from autodata_core.driver import Ports, aanswer_all, answer_all
 from autodata_core.errors import RecipeError
-from autodata_core.loop import ItemState, advance, example_from, start
+from autodata_core.item import ItemState, start
+from autodata_core.loop import advance
 from autodata_core.ports import CoverageMap, NoCoverage, Verifier
 from autodata_core.recipe import EvaluationProtocol, Recipe, Rules
 from autodata_core.recipe_file import RecipeFile
 from autodata_core.records import Role, Source, fingerprint
+from autodata_core.rows import example_from
 from autodata_core.verify import EXACT_VERIFIERS
 from autodata_dspy.roles import EDITABLE, Team
 
@@ -109,7 +111,7 @@ class AutoData(dspy.Module):
         protocol = self.rules.protocol
         rules = Rules(recipe_from_program(self), protocol if protocol.models else protocol.with_models(team.identities()))
         name = item or "it-" + fingerprint([made.id, made.sha256, 0])[:16]
-        state = start(rules, made, item=name, run=run, fence_key=self._fence_key)
+        state = start(made, item=name, run=run, fence_key=self._fence_key)
         ports = team.ports({role: getattr(self, role) for role in EDITABLE})
         coverage = self._outside.coverage
         return rules, made, state, Ports(ports, NoCoverage() if coverage is None else coverage, self._outside.verifiers)
@@ -150,7 +152,7 @@ def recipe_from_program(program: AutoData) -> Recipe:
     return Recipe.from_json({**recipe.to_json(), **changed, "parent": recipe.version}) if changed else recipe
 
 
-def _predictor(recipe: Recipe, role: str) -> Any:
+def _predictor(recipe: Recipe, role: Role) -> Any:
     return dspy.Predict(EDITABLE[role].with_instructions(getattr(recipe, role)))
 
 

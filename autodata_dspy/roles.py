@@ -14,7 +14,7 @@ import dspy
 
 from autodata_core.errors import RecordError
 from autodata_core.ports import Model, ModelReply, ModelRequest
-from autodata_core.records import ModelIdentity
+from autodata_core.records import ModelIdentity, Role
 from autodata_dspy.engine import Call, RecipeAdapter, asking, role_lm, usage_entry
 
 __all__ = ["EDITABLE", "Challenge", "Review", "Team"]
@@ -34,7 +34,7 @@ class Review(dspy.Signature):
     reply: str = dspy.OutputField(desc="the verdict on the candidate (JSON)")
 
 
-EDITABLE: Mapping[str, Any] = {"challenger": Challenge, "check": Review}
+EDITABLE: Mapping[Role, Any] = {"challenger": Challenge, "check": Review}
 """By role: the signature of its predictor. A recipe has a text of the same name."""
 
 _ADAPTER = RecipeAdapter()
@@ -43,18 +43,18 @@ _ADAPTER = RecipeAdapter()
 class Team:
     """The models of a program by role. Copies of the program share it: limits, counts and clients stay in one place."""
 
-    def __init__(self, models: Mapping[str, Model]) -> None:
+    def __init__(self, models: Mapping[Role, Model]) -> None:
         self.models = dict(models)
         self._lms = {role: role_lm(self.models[role], role) for role in EDITABLE if role in self.models}
 
     def __deepcopy__(self, memo: object) -> Team:
         return self
 
-    def identities(self) -> dict[str, ModelIdentity]:
+    def identities(self) -> dict[Role, ModelIdentity]:
         """Return which model plays each role."""
         return {role: model.identity for role, model in self.models.items()}
 
-    def ports(self, predictors: Mapping[str, Any]) -> dict[str, Model]:
+    def ports(self, predictors: Mapping[Role, Any]) -> dict[str, Model]:
         """Return a port for every role; those of `predictors` ask through their predictor."""
         return {
             role: _Predicted(model, predictors[role], self._lms[role]) if role in predictors else _Counted(model)

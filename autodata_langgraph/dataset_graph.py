@@ -15,8 +15,8 @@ from langgraph.graph import END, START, StateGraph
 from langgraph.runtime import get_runtime
 from typing_extensions import TypedDict
 
+from autodata_core.item import ItemState
 from autodata_core.learnings import study
-from autodata_core.loop import ItemState
 from autodata_core.ports import MemoryStore, RecordStore
 from autodata_core.recipe import EvaluationProtocol, Recipe, Rules
 from autodata_core.records import Source

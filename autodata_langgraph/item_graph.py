@@ -15,9 +15,11 @@ from langgraph.graph import END, START, StateGraph
 from typing_extensions import TypedDict
 
 from autodata_core.driver import aanswer_all, answer_all
-from autodata_core.loop import PHASES, ItemState, Phase, advance, example_from, start
+from autodata_core.item import PHASES, ItemState, Phase, start
+from autodata_core.loop import advance
 from autodata_core.recipe import EvaluationProtocol, Rules
 from autodata_core.records import Source
+from autodata_core.rows import example_from
 from autodata_langgraph.context import AutodataContext, RecipeLike, context_of_run, rules_from
 
 __all__ = ["ItemInput", "ItemOutput", "create_autodata_graph", "item_id"]
@@ -123,7 +125,6 @@ def _begin(state: _State, rules: Rules, context: AutodataContext) -> tuple[Sourc
     if "item" in state:
         return source, ItemState.from_json(state["item"]), rules
     item = start(
-        rules,
         source,
         item=state.get("item_id") or item_id(source),
         run=context.run,

@@ -16,10 +16,11 @@ from typing import Any
 
 from autodata_core.budget import BudgetSpentError
 from autodata_core.errors import AutodataError, ModelUnreachableError
-from autodata_core.loop import ItemState, example_from
+from autodata_core.item import ItemState
 from autodata_core.ports import RecordStore
 from autodata_core.recipe import Rules
 from autodata_core.records import Source
+from autodata_core.rows import example_from
 from autodata_langgraph.context import AutodataContext
 from autodata_langgraph.item_graph import create_autodata_graph
 

@@ -12,7 +12,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from autodata_adapters.stores import SqliteRunStore
-
 from autodata_core import EvaluationProtocol, Ports, Recipe, Rules, Source, adrive, start
 from autodata_core.budget import Budget
 from autodata_core.calls import JournaledModel
@@ -41,7 +40,7 @@ def bare(models: Models) -> None:
 
     async def run() -> None:
         for n, source in enumerate(SOURCES):
-            state = start(rules, source, item=f"it-{n}", run="bench", fence_key="k" * 16)
+            state = start(source, item=f"it-{n}", run="bench", fence_key="k" * 16)
             await adrive(rules, source, state, Ports(models))
 
     asyncio.run(run())

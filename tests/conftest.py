@@ -37,7 +37,7 @@ settings.register_profile(
 )
 settings.load_profile("offline")
 
-_LOOPBACK = {"127.0.0.1", "::1", "localhost", "0.0.0.0", "::", ""}  # noqa: S104 - names, nothing is bound here
+_LOOPBACK = {"127.0.0.1", "::1", "localhost", "0.0.0.0", "::", ""}
 
 
 class OfflineError(RuntimeError):

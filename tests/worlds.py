@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from autodata_core.driver import Ports, drive
-from autodata_core.loop import ItemState, start
+from autodata_core.item import ItemState, start
 from autodata_core.ports import ModelReply, ModelRequest
 from autodata_core.recipe import EvaluationProtocol, Recipe, Rules
 from autodata_core.records import Source, Usage
@@ -75,7 +75,7 @@ def at(**steps: Reply) -> Callable[[ModelRequest], Reply | None]:
 def drive_bare(rules: Rules, source: Source, models: Mapping[str, ScriptedModel]) -> ItemState:
     """Return the finished item as the core's own driver makes it, with which every shell is compared."""
     measured = Rules(rules.recipe, rules.protocol.with_models({role: m.identity for role, m in models.items()}))
-    state = start(measured, source, item=ITEM, run=RUN, fence_key=FENCE_KEY)
+    state = start(source, item=ITEM, run=RUN, fence_key=FENCE_KEY)
     return drive(measured, source, state, Ports(models=models))
 
 

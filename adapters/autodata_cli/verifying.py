@@ -8,7 +8,7 @@ from pathlib import Path
 from autodata_adapters.stores import SqliteRunStore, verify_run
 from autodata_cli.reporting import open_finished_run
 from autodata_core.errors import RecordError, StoreError
-from autodata_core.loop import ItemState
+from autodata_core.item import ItemState
 from autodata_core.recipe import EvaluationProtocol, Recipe, Rules
 from autodata_core.records import Example
 from autodata_core.scoring import attempt_score

@@ -7,11 +7,10 @@ import os
 import sys
 from datetime import date
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
-from autodata_adapters.sources import load_from_object, load_sources
 
+from autodata_adapters.sources import load_from_object, load_sources
 from autodata_core.errors import SourceError
 from autodata_core.records import Source
 
@@ -221,7 +220,13 @@ def test_a_users_object_yields_sources(tmp_path: Path, monkeypatch: pytest.Monke
         load_from_object("no_such_module_here:x", tmp_path)
 
 
-def test_documents_of_langchain_are_known_by_their_shape() -> None:
-    from langchain_core.documents import Document
-
-    assert SimpleNamespace(page_content="x").page_content == Document(page_content="x").page_content
+def test_documents_of_langchain_are_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    code = """
+from langchain_core.documents import Document
+PARTS = [Document("one", metadata={"source": "f.pdf", "page": 1}), Document("two", metadata={"source": "f.pdf"}, id="d2")]
+"""
+    put(tmp_path, "my_langchain_loader.py", code)
+    one, two = load_from_object("my_langchain_loader:PARTS", tmp_path).sources
+    assert (one.text, one.meta, two.id) == ("one", {"source": "f.pdf", "page": 1}, "d2")
+    assert one.id != two.id

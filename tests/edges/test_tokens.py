@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from autodata_adapters.tokens import TokenCounter, TokenizerUnavailableError, encodings
 from autodata_adapters.tokens.estimate import estimate_tokens
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from autodata_core.loop import example_from
 from autodata_core.recipe import Rules
+from autodata_core.rows import example_from
 from autodata_langgraph import AutodataContext, create_autodata_graph
 
 

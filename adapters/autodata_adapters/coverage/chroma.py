@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Self
 from autodata_adapters.coverage.collection import ChromaCollection
 from autodata_adapters.coverage.embedders import Embedder, embed
 from autodata_adapters.coverage.vectors import Entry, VectorIndex, to_unit
-
 from autodata_core.errors import AutodataError, ModelUnreachableError, StoreError
 from autodata_core.ports import CoverageAsk, CoverageReply
 

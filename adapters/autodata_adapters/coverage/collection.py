@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from autodata_adapters.coverage.vectors import Entry, to_unit
-
 from autodata_core.errors import MissingExtraError, StoreError
 from autodata_core.ports import CoverageAsk
 

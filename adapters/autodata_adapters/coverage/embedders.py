@@ -9,7 +9,6 @@ from typing import Any, Protocol
 
 from autodata_adapters.coverage.hashing import HashingEmbedder
 from autodata_adapters.objects import ObjectNotFoundError, is_object_path, load_object
-
 from autodata_core.errors import MissingExtraError, RecipeError, shorten
 
 __all__ = ["Embedder", "NamedEmbedder", "create_embedder"]

@@ -14,7 +14,6 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from autodata_adapters.coverage.folding import STOP_WORDS, stem, tokens
-
 from autodata_core.errors import MissingExtraError
 
 if TYPE_CHECKING:

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from autodata_adapters.coverage.folding import text_hash
-
 from autodata_core.errors import RecipeError
 from autodata_core.ports import CoverageAsk, CoverageReply
 

@@ -64,7 +64,11 @@ class CallPolicy:
     """Calls in flight at most; None leaves it to the run."""
 
     def __post_init__(self) -> None:
-        if not self.timeout_s > 0 or self.retries < 0 or (self.max_concurrency is not None and self.max_concurrency < 1):
+        if (
+            not self.timeout_s > 0
+            or self.retries < 0
+            or (self.max_concurrency is not None and self.max_concurrency < 1)
+        ):
             raise ModelError(f"A model needs timeout_s > 0, retries >= 0 and max_concurrency >= 1; got {self}.")
 
 
@@ -195,11 +199,15 @@ class _Call:
         if not failure.retry or self.tries > self._policy.retries:
             return self._ended(failure, failure.message)
         if failure.wait_s is None:
-            backoff_s = min(_LONGEST_WAIT_S, _FIRST_WAIT_S * 2.0 ** (self.tries - 1)) * (0.5 + self._ambient.chance() / 2)
+            backoff_s = min(_LONGEST_WAIT_S, _FIRST_WAIT_S * 2.0 ** (self.tries - 1)) * (
+                0.5 + self._ambient.chance() / 2
+            )
             # With little time left an early second try is worth more than none.
             return min(backoff_s, left_s / 4)
         if failure.wait_s >= left_s:
-            return self._ended(failure, f"{failure.message} (asked to wait {failure.wait_s:g} s, {left_s:.1f} s are left)")
+            return self._ended(
+                failure, f"{failure.message} (asked to wait {failure.wait_s:g} s, {left_s:.1f} s are left)"
+            )
         return failure.wait_s
 
     def _ended(self, failure: Failure, message: str) -> ModelReply:
@@ -218,7 +226,9 @@ def _raise_fatal(failure: Failure, identity: ModelIdentity, key_hint: str, cause
     match failure.kind:
         case FailureKind.AUTH:
             hint = key_hint or "Check the key and its rights."
-            raise ModelAuthError(f"The provider of {where} refused the credentials: {failure.message}. {hint}") from cause
+            raise ModelAuthError(
+                f"The provider of {where} refused the credentials: {failure.message}. {hint}"
+            ) from cause
         case FailureKind.QUOTA:
             raise ModelQuotaError(
                 f"The account for {where} has no quota left: {failure.message}. Top it up, then resume."
@@ -282,6 +292,8 @@ async def in_thread(call: Callable[[], T]) -> T:
         failed: BaseException | None = None
         try:
             value = context.run(call)
+        except StopIteration as error:  # a future cannot carry it
+            failed = RuntimeError(f"StopIteration: {error}")
         except BaseException as error:  # noqa: BLE001 - raised again in the awaiting task
             failed = error
         with contextlib.suppress(RuntimeError):  # the loop was closed in the meantime

@@ -45,7 +45,18 @@ REPLIES: ContextVar[list[ModelReply] | None] = ContextVar("autodata_replies", de
 """Where an engine leaves whole replies, in call order, when the caller put a list there."""
 
 _CLIENT_SETTINGS = frozenset(
-    {"api_key", "api_base", "base_url", "api_version", "timeout", "headers", "extra_headers", "rollout_id", "n", "cache"}
+    {
+        "api_key",
+        "api_base",
+        "base_url",
+        "api_version",
+        "timeout",
+        "headers",
+        "extra_headers",
+        "rollout_id",
+        "n",
+        "cache",
+    }
 )
 """Keyword arguments of an LM that say how to reach the model, not what to ask it."""
 _PARAMETERS = ("temperature", "max_tokens", "max_completion_tokens", "top_p", "reasoning_effort")
@@ -221,7 +232,9 @@ class _Engine:
         )
         finish = reply.finish_reason if reply.finish_reason in ("length", "content_filter") else "stop"
         message = lm15.Message.assistant(reply.text)
-        return lm15.Response(id=None, model=reply.served or sent.model, message=message, finish_reason=finish, usage=usage)
+        return lm15.Response(
+            id=None, model=reply.served or sent.model, message=message, finish_reason=finish, usage=usage
+        )
 
 
 class ModelEngine(_Engine):
@@ -283,7 +296,9 @@ class DSPyChatModel(BaseChatModel):
         roles = {"system": "system", "human": "user", "ai": "assistant"}
         odd = next((m.type for m in messages if m.type not in roles), None)
         if odd is not None:
-            raise lm15.UnsupportedFeatureError(f"A dspy.LM behind LangChain takes text only, not a message of type {odd!r}.")
+            raise lm15.UnsupportedFeatureError(
+                f"A dspy.LM behind LangChain takes text only, not a message of type {odd!r}."
+            )
         body = {k: v for k, v in self.lm.kwargs.items() if k not in _CLIENT_SETTINGS and v is not None}
         body |= {k: kwargs[k] for k in ("temperature", "max_tokens", "top_p", "seed") if kwargs.get(k) is not None}
         if stop:
@@ -311,8 +326,10 @@ def _messages_of(sent: Any) -> Iterable[Message]:
         if role is None:
             from dspy import lm15
 
-            raise lm15.UnsupportedFeatureError(f"An autodata model takes text only, not a message of role {message.role!r}.")
-        yield Message(role=role, content=message.text or "")  # type: ignore[arg-type]
+            raise lm15.UnsupportedFeatureError(
+                f"An autodata model takes text only, not a message of role {message.role!r}."
+            )
+        yield Message(role=role, content=message.text or "")
 
 
 def _lm_error(error: str) -> Exception:

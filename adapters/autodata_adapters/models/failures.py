@@ -233,7 +233,10 @@ def _body(error: BaseException) -> Mapping[str, Any]:
 
 def _codes(error: BaseException) -> frozenset[str]:
     body = _body(error)
-    values = [getattr(error, name, None) for name in ("code", "type", "provider_code")] + [body.get("code"), body.get("type")]
+    values = [getattr(error, name, None) for name in ("code", "type", "provider_code")] + [
+        body.get("code"),
+        body.get("type"),
+    ]
     return frozenset(value.lower() for value in values if isinstance(value, str))
 
 
@@ -255,7 +258,7 @@ def _wait_s(error: BaseException, now: datetime) -> float | None:
     headers = getattr(getattr(error, "response", None), "headers", None)
     if isinstance(direct, (int, float)) and not isinstance(direct, bool):
         return _sane(float(direct))
-    if not isinstance(headers, Mapping) and not hasattr(headers, "get"):
+    if headers is None or not hasattr(headers, "get"):
         return None
     millis = _number(headers.get("retry-after-ms"))
     if millis is not None:

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit, urlunsplit
 from langchain_core.globals import get_llm_cache
 from langchain_core.language_models.chat_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
+from pydantic import SecretStr
 
 from autodata_adapters.models.calling import Ambient, CallPolicy, ResilientModel, in_thread
 from autodata_adapters.models.failures import EmptyReplyError
@@ -100,7 +101,7 @@ class LangChainModel(ResilientModel):
             message = self._model.invoke(_messages(request.messages), **self._arguments(request, left_s))
         except IndexError as error:
             raise EmptyReplyError("the answer has no choices") from error
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - raised again unless a reply is inside
             message = _cut_message(error)
         return self._reply(request, message)
 
@@ -111,7 +112,7 @@ class LangChainModel(ResilientModel):
             message = await self._model.ainvoke(_messages(request.messages), **self._arguments(request, left_s))
         except IndexError as error:
             raise EmptyReplyError("the answer has no choices") from error
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - raised again unless a reply is inside
             message = _cut_message(error)
         return self._reply(request, message)
 
@@ -129,7 +130,7 @@ class LangChainModel(ResilientModel):
 
     def _reply(self, request: ModelRequest, message: AIMessage) -> ModelReply:
         meta = message.response_metadata or {}
-        said = message.usage_metadata or {}
+        said: Mapping[str, Any] = message.usage_metadata or {}
         text, finish = text_of(message.content), finish_reason(_first(meta, "finish_reason", "stop_reason"))
         refusal = message.additional_kwargs.get("refusal")
         if not text and isinstance(refusal, str) and refusal:
@@ -162,13 +163,12 @@ def _cut_message(error: Exception) -> AIMessage:
     if not choices:
         raise error
     usage = getattr(error, "completion").usage  # noqa: B009 - the attribute is the SDK's, not Exception's
-    counts = (getattr(usage, "prompt_tokens", None), getattr(usage, "completion_tokens", None))
+    asked, written = getattr(usage, "prompt_tokens", None), getattr(usage, "completion_tokens", None)
     message = AIMessage(
         content=choices[0].message.content or "", response_metadata={"finish_reason": choices[0].finish_reason}
     )
-    if all(isinstance(count, int) for count in counts):
-        total = sum(count for count in counts if isinstance(count, int))
-        message.usage_metadata = {"input_tokens": counts[0], "output_tokens": counts[1], "total_tokens": total}
+    if isinstance(asked, int) and isinstance(written, int):
+        message.usage_metadata = {"input_tokens": asked, "output_tokens": written, "total_tokens": asked + written}
     return message
 
 
@@ -225,7 +225,7 @@ def _parameters(model: BaseChatModel) -> dict[str, Any]:
 def _keys_of(model: BaseChatModel) -> list[str]:
     """Return the values of the model's secret fields, to keep them out of messages."""
     values = [getattr(model, name, None) for name in type(model).model_fields]
-    return [v.get_secret_value() for v in values if hasattr(v, "get_secret_value")]
+    return [value.get_secret_value() for value in values if isinstance(value, SecretStr)]
 
 
 def _first(meta: Mapping[str, Any], *names: str) -> object:

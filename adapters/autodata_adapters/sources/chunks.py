@@ -8,7 +8,6 @@ from typing import Any
 
 from autodata_adapters.sources.loaded import Shelf, fit_id
 from autodata_adapters.tokens import TokenCounter
-
 from autodata_core.errors import SourceError
 
 __all__ = ["add_chunks", "chunk_spans"]

@@ -10,7 +10,6 @@ from typing import Any, NoReturn
 from autodata_adapters.sources.chunks import add_chunks
 from autodata_adapters.sources.loaded import Shelf, fit_id
 from autodata_adapters.sources.reading import decode_text
-
 from autodata_core.errors import SourceError, shorten
 
 __all__ = ["KEYS", "add_lines"]

@@ -10,7 +10,6 @@ from typing import Any
 
 from autodata_adapters.objects import ObjectNotFoundError, load_object
 from autodata_adapters.sources.loaded import LoadedSources, Shelf, fit_id
-
 from autodata_core.errors import AutodataError, SourceError, shorten
 from autodata_core.records import Source
 

@@ -12,7 +12,6 @@ from autodata_adapters.sources.chunks import add_chunks
 from autodata_adapters.sources.jsonl import add_lines
 from autodata_adapters.sources.loaded import LoadedSources, Shelf, fit_id
 from autodata_adapters.sources.reading import NotTextError, decode_text, read_bytes
-
 from autodata_core.errors import SourceError
 
 __all__ = ["SUFFIXES", "load_sources"]

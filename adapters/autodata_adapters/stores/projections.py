@@ -14,7 +14,6 @@ from typing import Any, NamedTuple
 
 from autodata_adapters.stores.faults import to_store_error
 from autodata_adapters.stores.sqlite import FinishedItem, SqliteRunStore, StoredRow
-
 from autodata_core.errors import AutodataError, RecordError, StoreError
 from autodata_core.records import Example, Round
 from autodata_core.scoring import attempt_score

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from autodata_adapters.stores.sqlite import SqliteRunStore
-
 from autodata_core.ports import CoverageAsk, CoverageMap, CoverageReply
 
 __all__ = ["PreloadingCoverage", "RecordedCoverage"]

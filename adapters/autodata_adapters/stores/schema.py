@@ -8,7 +8,6 @@ import stat
 from pathlib import Path
 
 from autodata_adapters.stores.faults import store_errors
-
 from autodata_core.errors import StoreError
 
 __all__ = ["DB_SCHEMA_VERSION", "connect", "create_tables"]

@@ -19,7 +19,6 @@ from typing import Any, NamedTuple, NoReturn, Self, TypeVar
 from autodata_adapters.stores.faults import store_errors
 from autodata_adapters.stores.schema import connect, create_tables
 from autodata_adapters.stores.writer import Writer
-
 from autodata_core.errors import RecordError, StoreError
 from autodata_core.ports import CoverageAsk, CoverageReply, ModelReply
 from autodata_core.records import Example, Usage, canonical_json

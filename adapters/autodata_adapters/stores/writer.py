@@ -12,7 +12,6 @@ from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
 from autodata_adapters.stores.faults import is_full, to_store_error
-
 from autodata_core.errors import StoreError
 
 __all__ = ["Writer"]

@@ -28,8 +28,8 @@ def estimate_tokens(text: str) -> int:
             case "digits":
                 total += math.ceil(size / 3)
             case "blank":
-                # One blank is part of the word after it; a longer run is a token for every few blanks.
-                total += 0 if size == 1 and piece.group() != "\n" else math.ceil(size / 4)
+                # One blank is part of the word after it; a longer run is mostly one token.
+                total += 0 if piece.group() == " " else 1 + size // 16
             case _:
                 total += max(1, len(piece.group().encode("utf-8", "replace")) // 2)
     return max(1, math.ceil(_MARGIN * total))

@@ -1,0 +1,340 @@
+"""From a line in a recipe to a model: `local:`, `program:`, `package.module:OBJECT` or `provider:model`.
+
+How each kind is called is in the file named after it. Everything heavy is imported where it is needed.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import importlib.metadata
+import inspect
+import os
+import re
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import unquote, urlsplit
+
+from autodata_adapters.models.calling import CallPolicy
+from autodata_adapters.models.failures import one_line, redact
+from autodata_adapters.models.replies import Prices
+from autodata_core.errors import MissingExtraError, ModelAuthError, ModelError, RecipeError, shorten
+from autodata_core.ports import Model
+from autodata_core.records import Role
+
+if TYPE_CHECKING:
+    from langchain_core.language_models.chat_models import BaseChatModel
+
+    from autodata_adapters.models.langchain import Structured
+
+__all__ = ["create_model"]
+
+_TEMPERATURE: dict[Role, float] = {"challenger": 1.0, "check": 0.0, "weak": 1.0, "strong": 1.0, "judge": 0.0}
+"""Attempts must differ, judgements must not. Ours."""
+
+_FIXED_TEMPERATURE = re.compile(r"^(o[1345]|gpt-5(\.\d+)*)(?!-chat)(-|$)")
+"""Models of OpenAI that refuse any temperature but their own, so that a role's default is not sent to them."""
+
+_PLACEHOLDER_KEY = "not-needed"
+_MODEL_SOURCE = threading.Lock()
+
+
+@dataclass(frozen=True)
+class _Options:
+    """`[models.options.ROLE]`, checked."""
+
+    base_url: str | None = None
+    api_key_env: str | None = None
+    temperature: float | None = None
+    max_tokens: int | None = None
+    timeout_s: float = 120.0
+    retries: int = 3
+    max_concurrency: int | None = None
+    price_in: float | None = None
+    price_out: float | None = None
+    structured: str | None = None
+    n_ctx: int | None = None
+
+    @classmethod
+    def read(cls, options: Mapping[str, Any]) -> _Options:
+        known = [f.name for f in fields(cls)]
+        for key, value in options.items():
+            if key not in known:
+                near = difflib.get_close_matches(key, known, n=1)
+                secret = " A key is named by api_key_env, never written down." if "key" in key else ""
+                hint = f" Did you mean {near[0]!r}?" if near and not secret else ""
+                raise RecipeError(f"Unknown model option {key!r}.{secret}{hint} Known: {', '.join(known)}.")
+            wanted = str if key in ("base_url", "api_key_env", "structured") else (int, float)
+            if isinstance(value, bool) or not isinstance(value, wanted):
+                raise RecipeError(f"Model option {key} has the wrong type: {shorten(value)}.")
+            if key in ("max_tokens", "max_concurrency", "n_ctx", "retries") and not isinstance(value, int):
+                raise RecipeError(f"Model option {key} is a whole number, got {shorten(value)}.")
+        return cls(**options)
+
+    @property
+    def policy(self) -> CallPolicy:
+        return CallPolicy(timeout_s=self.timeout_s, retries=self.retries, max_concurrency=self.max_concurrency)
+
+    @property
+    def prices(self) -> Prices:
+        return Prices(self.price_in, self.price_out)
+
+    def key(self) -> str | None:
+        """Return the API key, None when no variable is named.
+
+        Raises:
+            ModelAuthError: The variable is not set.
+        """
+        if self.api_key_env is None:
+            return None
+        value = os.environ.get(self.api_key_env, "").strip()
+        if not value:
+            raise ModelAuthError(
+                f"The environment variable {self.api_key_env} is not set; api_key_env names it. Set it to the key."
+            )
+        return value
+
+
+def create_model(spec: str, *, role: Role, base_dir: Path, options: Mapping[str, Any] | None = None) -> Model:
+    """Return the model that a recipe names.
+
+    Args:
+        spec: `local:smollm2`, `local:PATH.gguf`, `program:NAME`, `package.module:OBJECT` (a model of ours, a LangChain chat
+            model, a `dspy.LM`, or a function without arguments that returns one) or `provider:model` as LangChain's
+            `init_chat_model` takes it.
+        role: Who it plays; sets the temperature where the recipe does not.
+        base_dir: Folder of the recipe: paths and modules are looked up from there.
+        options: `base_url`, `api_key_env`, `temperature`, `max_tokens`, `timeout_s`, `retries`, `max_concurrency`, `price_in`,
+            `price_out`, `structured`, `n_ctx`; a program takes its own.
+
+    Raises:
+        RecipeError: The spec or an option is wrong.
+        ModelError: The model cannot be made: no key, no weights, unknown provider.
+        MissingExtraError: A package is missing.
+    """
+    head, colon, rest = spec.partition(":")
+    if not colon or not head or not rest:
+        raise RecipeError(
+            f"A model is written provider:model, local:smollm2, program:NAME or package.module:OBJECT; got {shorten(spec)}."
+        )
+    given = dict(options or {})
+    if head == "program":
+        from autodata_adapters.models.programs import create_program
+
+        return create_program(rest, {k: v for k, v in given.items() if k not in {f.name for f in fields(_Options)}})
+    chosen = _Options.read(given)
+    if head == "local":
+        return _local(spec, rest, role, chosen, base_dir)
+    if _is_module(head, base_dir):
+        return _object(spec, head, rest, role, chosen, base_dir)
+    return _provided(spec, head, rest, role, chosen)
+
+
+def _local(spec: str, what: str, role: Role, options: _Options, base_dir: Path) -> Model:
+    from autodata_adapters.models import weights
+    from autodata_adapters.models.langchain import LangChainModel
+    from autodata_adapters.models.llama import engines
+    from autodata_adapters.models.local import LocalChatModel
+
+    is_path = what.endswith(".gguf") or "/" in what or "\\" in what
+    path = (base_dir / Path(what).expanduser()) if is_path else weights.path_for(what)
+    chosen = {"temperature": _temperature(role, options), "max_tokens": options.max_tokens, "n_ctx": options.n_ctx}
+    model = LocalChatModel(weights=path, **{k: v for k, v in chosen.items() if v is not None})
+    digest = weights.sha256_of(path)
+    if not is_path and digest != weights.KNOWN[what].sha256:
+        raise ModelError(f"The weights at {str(path)!r} are damaged. Run: autodata models pull {what}")
+    policy = CallPolicy(options.timeout_s, options.retries, options.max_concurrency or engines())
+    return LangChainModel(
+        model,
+        name=spec,
+        endpoint="",
+        served=digest,
+        params={
+            "temperature": model.temperature,
+            "max_tokens": model.max_tokens,
+            "n_ctx": model.n_ctx,
+            "runtime": f"xllamacpp {importlib.metadata.version('xllamacpp')}",
+        },
+        structured="json_schema",
+        prices=options.prices,
+        policy=policy,
+    )
+
+
+def _provided(spec: str, provider: str, name: str, role: Role, options: _Options) -> Model:
+    from autodata_adapters.models.langchain import LangChainModel, bare_url
+
+    key = options.key()
+    keys = {key or "", *_url_secrets(options.base_url)}
+    temperature = options.temperature
+    if temperature is None and not (provider in ("openai", "azure_openai") and _FIXED_TEMPERATURE.match(name)):
+        temperature = _TEMPERATURE[role]
+    if key is None and provider == "openai" and options.base_url:
+        # A server of one's own takes any key; the one for OpenAI is not for its eyes.
+        key = _PLACEHOLDER_KEY
+    arguments = {
+        "base_url": options.base_url,
+        "api_key": key,
+        "temperature": temperature,
+        "max_tokens": options.max_tokens,
+        "timeout": options.timeout_s,  # ends the threads of calls that were given up
+        "max_retries": 0,
+    }
+    model = _init_chat_model(spec, provider, name, {k: v for k, v in arguments.items() if v is not None}, keys)
+    params = {"temperature": temperature, "max_tokens": options.max_tokens}
+    return LangChainModel(
+        model,
+        name=spec,
+        endpoint=bare_url(options.base_url or ""),
+        params={k: v for k, v in params.items() if v is not None},
+        structured=cast("Structured", options.structured or "prompt"),
+        prices=options.prices,
+        policy=options.policy,
+        secrets=keys,
+        key_hint=f"Check the environment variable {options.api_key_env}." if options.api_key_env else "",
+    )
+
+
+def _init_chat_model(spec: str, provider: str, name: str, arguments: dict[str, Any], keys: set[str]) -> BaseChatModel:
+    try:
+        from langchain.chat_models import init_chat_model
+    except ImportError as error:
+        raise MissingExtraError("langchain", "openai", f"The model {spec!r}") from error
+    try:
+        made: BaseChatModel = init_chat_model(name, model_provider=provider, **arguments)
+    except ImportError as error:
+        if provider == "openai":
+            raise MissingExtraError("langchain-openai", "openai", f"The model {spec!r}") from error
+        raise ModelError(f"The model {spec!r} cannot be made: {one_line(str(error))}") from error
+    except Exception as error:  # noqa: BLE001 - each provider's package raises its own
+        said = one_line(redact(str(error), keys))
+        if "api_key" in said.lower() or "api key" in said.lower() or "credentials" in said.lower():
+            raise ModelAuthError(
+                f"No key for the model {spec!r}: {said}. Set api_key_env to the name of a variable."
+            ) from None
+        if "Unsupported provider" in said:
+            raise RecipeError(
+                f"There is no provider {provider!r} and no module of that name beside the recipe, in the model {spec!r}. "
+                f"{_nearest_provider(provider, said)}"
+            ) from None
+        raise ModelError(f"The model {spec!r} cannot be made: {said}") from None
+    return made
+
+
+def _nearest_provider(provider: str, said: str) -> str:
+    listed = re.findall(r"[a-z_0-9]+", said.partition("are:")[2])
+    near = difflib.get_close_matches(provider, [*listed, "local", "program"], n=1)
+    return f"Did you mean {near[0]!r}?" if near else "Examples: openai:MODEL, local:smollm2, my.module:model."
+
+
+def _object(spec: str, module: str, path: str, role: Role, options: _Options, base_dir: Path) -> Model:
+    found = _load(spec, module, path, base_dir)
+    model = _bridged(found, spec, role, options)
+    if model is None and callable(found) and not _needs_arguments(found):
+        found = found()
+        model = _bridged(found, spec, role, options)
+    if model is None:
+        raise RecipeError(
+            f"{spec!r} is a {type(found).__name__}, not a model. Wanted: a LangChain chat model, a dspy.LM, a model of ours, "
+            "or a function without arguments that returns one."
+        )
+    return model
+
+
+def _bridged(obj: Any, spec: str, role: Role, options: _Options) -> Model | None:
+    """Return our port for `obj`, with the recipe's options, or None when it is not a model."""
+    if isinstance(obj, type):
+        return None
+    if isinstance(obj, Model):
+        return obj
+    from langchain_core.language_models.chat_models import BaseChatModel
+
+    hint = "Its key is set where the object is made."
+    if isinstance(obj, BaseChatModel):
+        from autodata_adapters.models.langchain import LangChainModel
+
+        return LangChainModel(
+            obj,
+            name=spec,
+            temperature=options.temperature,
+            max_tokens=options.max_tokens,
+            prices=options.prices,
+            policy=options.policy,
+            key_hint=hint,
+        )
+    dspy = sys.modules.get("dspy")
+    if dspy is not None and isinstance(obj, dspy.LM):
+        from autodata_adapters.models.dspy import DSPyModel
+
+        changed = {"temperature": options.temperature, "max_tokens": options.max_tokens}
+        lm = obj.copy(**{k: v for k, v in changed.items() if v is not None})
+        return DSPyModel(lm, name=spec, prices=options.prices, policy=options.policy, key_hint=hint)
+    return _foreign(obj, role)
+
+
+def _foreign(obj: Any, role: Role) -> Model | None:
+    """Ask the bridges that other packages registered."""
+    for entry in importlib.metadata.entry_points(group="autodata.models"):
+        if not entry.value.startswith("autodata_adapters."):
+            bridge: Callable[[object, Role], Model | None] = entry.load()
+            model = bridge(obj, role)
+            if model is not None:
+                return model
+    return None
+
+
+def _load(spec: str, module: str, path: str, base_dir: Path) -> Any:
+    with _importable(base_dir):
+        try:
+            found: Any = importlib.import_module(module)
+        except ImportError as error:
+            raise RecipeError(
+                f"The model {spec!r} names the module {module!r}, which cannot be imported: {error}."
+            ) from error
+        for part in path.split("."):
+            if not hasattr(found, part):
+                raise RecipeError(f"The model {spec!r} names {path!r}, which {module!r} does not have.")
+            found = getattr(found, part)
+        return found
+
+
+@contextmanager
+def _importable(base_dir: Path) -> Iterator[None]:
+    """Let modules beside the recipe be imported, for as long as it takes."""
+    folder = str(base_dir.resolve())
+    with _MODEL_SOURCE:
+        sys.path.insert(0, folder)
+        try:
+            yield
+        finally:
+            sys.path.remove(folder)
+
+
+def _is_module(head: str, base_dir: Path) -> bool:
+    # Names of providers have no dot, and many are packages as well (`openai`), so that being importable says nothing.
+    return "." in head or (base_dir / f"{head}.py").is_file() or (base_dir / head / "__init__.py").is_file()
+
+
+def _needs_arguments(call: Callable[..., Any]) -> bool:
+    try:
+        parameters = inspect.signature(call).parameters.values()
+    except (TypeError, ValueError):
+        return True
+    return any(p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD) for p in parameters)
+
+
+def _temperature(role: Role, options: _Options) -> float:
+    return _TEMPERATURE[role] if options.temperature is None else options.temperature
+
+
+def _url_secrets(url: str | None) -> Iterator[str]:
+    """Yield the password in a URL as it stands and decoded. User names are not secret."""
+    password = urlsplit(url or "").password
+    if password:
+        yield password
+        yield unquote(password)

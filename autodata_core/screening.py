@@ -1,0 +1,206 @@
+"""Everything before a solver is paid: the challenger proposes, rules and the quality check refuse. The cheapest first."""
+
+from __future__ import annotations
+
+from autodata_core.errors import RecordError
+from autodata_core.item import ItemState, Step
+from autodata_core.leaks import find_leaks, find_quote
+from autodata_core.parsing import ReplyFault, Skip, parse_candidate, parse_quality, reply_schema
+from autodata_core.ports import CoverageAsk, CoverageReply, VerifyAsk
+from autodata_core.prompts import render_challenger, render_check
+from autodata_core.records import Attempt, Candidate, Reason, ReasonKind, Round, fingerprint
+from autodata_core.scoring import mean
+from autodata_core.turn import Turn, candidate_of, changed, heard, refuse, scores_of, suspend
+from autodata_core.verify import EXACT_VERIFIERS
+from autodata_core.views import ChallengerView, CheckView, FailureView
+
+__all__ = ["check", "propose", "review"]
+
+
+def propose(turn: Turn, state: ItemState) -> Step:
+    step = f"r{state.round}.propose"
+    recipe, domain = turn.rules.recipe, turn.domain
+    rubric = domain.scoring == "rubric"
+    view = ChallengerView(
+        source_text=turn.source.text,
+        round=state.round,
+        failures=tuple(_failure(r) for r in state.history),
+        learnings=tuple(x.view() for x in recipe.learnings),
+    )
+    messages = render_challenger(recipe.challenger, domain, view, turn.fence(state, step))
+    schema = reply_schema("candidate_rubric" if rubric else "candidate_check")
+    ask = turn.ask(state, step, "challenger", messages, response_schema=schema, view=view.to_json())
+    reply = turn.reply(ask)
+    if reply is None:
+        return Step(state, (ask,))
+    if reply.error:
+        return suspend(state, ask, reply)
+    state = heard(state, "challenger", reply)
+    state = changed(state, prompts={**state.prompts, "challenger": fingerprint(recipe.challenger)})
+    try:
+        candidate = parse_candidate(reply, rubric=rubric)
+    except ReplyFault as fault:
+        state, may_ask = turn.again(state, step, reply, str(fault))
+        if may_ask:
+            return propose(turn.unheard(), state)
+        return refuse(state, Reason(kind=ReasonKind.FORMAT, stage="propose", detail=str(fault)))
+    if isinstance(candidate, Skip):
+        return Step(changed(state, status="skipped" if not state.history else "refused", note=candidate.reason))
+    return Step(changed(state, candidate=candidate, phase="check", passed=()))
+
+
+def _failure(round_: Round) -> FailureView:
+    """Return a refused round as the challenger is told about it. The first reason leads; all are in the detail."""
+    candidate, reasons = round_.candidate, round_.verdict.reasons
+    means = [_mean_or_none(side, candidate) for side in (round_.weak, round_.strong)]
+    return FailureView(
+        kind=reasons[0].kind,
+        round=round_.number,
+        question_type=candidate.question_type if candidate else "",
+        question=candidate.question if candidate else "",
+        detail="; ".join(r.detail for r in reasons),
+        weak_mean=means[0],
+        strong_mean=means[1],
+    )
+
+
+def _mean_or_none(attempts: tuple[Attempt, ...], candidate: Candidate | None) -> float | None:
+    if candidate is None or not attempts or any(a.outcome != "scored" for a in attempts):
+        return None
+    return float(mean(scores_of(attempts, candidate)))
+
+
+def check(turn: Turn, state: ItemState) -> Step:
+    """Everything that can refuse a candidate before a solver is paid, the cheapest first."""
+    candidate = candidate_of(state)
+    if not state.passed:
+        reasons = _lint(turn, candidate)
+        if reasons:
+            return refuse(state, *reasons)
+        return check(turn, changed(state, passed=("form",)))
+    for name, part in (("controls", _controls), ("coverage", _coverage), ("quality", _quality)):
+        if name not in state.passed:
+            step = part(turn, state, candidate)
+            if step.asks or step.state.phase != "check" or step.state.done:
+                return step
+            return check(turn, changed(step.state, passed=(*step.state.passed, name)))
+    return Step(changed(state, phase="attempt_weak", passed=()))
+
+
+def _lint(turn: Turn, candidate: Candidate) -> tuple[Reason, ...]:
+    """Return what is wrong with the candidate by rule: form, quotation, leaks."""
+    domain = turn.domain
+
+    def reason(kind: ReasonKind, detail: str) -> Reason:
+        return Reason(kind=kind, stage="check", detail=detail)
+
+    found: list[Reason] = []
+    if domain.question_types and candidate.question_type not in domain.question_types:
+        known = ", ".join(domain.question_types)
+        found.append(reason(ReasonKind.FORMAT, f"question_type is not one of {known}"))
+    if candidate.rubric is not None and domain.rubric_shape is not None:
+        found += [reason(ReasonKind.FORMAT, fault) for fault in domain.rubric_shape.faults(candidate.rubric)]
+    if candidate.check is not None:
+        fault = _check_fault(candidate, domain.check_kinds)
+        found += [reason(ReasonKind.FORMAT, fault)] if fault else []
+    if candidate.quote is not None and find_quote(candidate.quote, turn.source.text) is None:
+        found.append(reason(ReasonKind.FAILED_QUALITY, "the quote does not stand in the source"))
+    if not found:
+        found += [reason(ReasonKind.LEAK, leak) for leak in find_leaks(candidate, domain)]
+    return tuple(found)
+
+
+def _check_fault(candidate: Candidate, kinds: tuple[str, ...]) -> str | None:
+    check = candidate.check
+    assert check is not None  # asked only for candidates with a check
+    if kinds and check.kind not in kinds:
+        return f"check.kind is one of {', '.join(kinds)}, got {check.kind[:40]!r}"
+    verifier = EXACT_VERIFIERS.get(check.kind)
+    return verifier.check_spec(check) if verifier else None
+
+
+def _controls(turn: Turn, state: ItemState, candidate: Candidate) -> Step:
+    """The check must pass the reference answer and fail answers that are known to be wrong, or it decides nothing."""
+    check = candidate.check
+    if check is None or check.kind == "judge":
+        return Step(state)
+    verifier = EXACT_VERIFIERS.get(check.kind)
+    wrong = verifier.known_wrong(check) if verifier else ("", "This is correct, 10/10.")
+    step = f"r{state.round}.control"
+    asks = [VerifyAsk(key=f"{step}.right", check=check, answer=candidate.reference_answer)]
+    asks += [VerifyAsk(key=f"{step}.wrong{n}", check=check, answer=answer) for n, answer in enumerate(wrong)]
+    if asks[0].key not in turn.answers:
+        return Step(state, tuple(asks))
+    replies = [turn.verified(ask) for ask in asks]
+    if replies[0].outcome != "pass":
+        detail = f"the check does not pass the reference answer: {replies[0].evidence}"
+        return refuse(state, Reason(kind=ReasonKind.FAILED_QUALITY, stage="check", detail=detail))
+    if any(reply.outcome != "fail" for reply in replies[1:]):
+        detail = "the check passes an answer that is known to be wrong, so it decides nothing"
+        return refuse(state, Reason(kind=ReasonKind.FAILED_QUALITY, stage="check", detail=detail))
+    version = turn.rules.protocol.verifiers.get(check.kind, check.kind)
+    return Step(changed(state, verifiers=tuple(sorted({*state.verifiers, version}))))
+
+
+def _coverage(turn: Turn, state: ItemState, candidate: Candidate) -> Step:
+    """Refuse a near-copy before solvers are paid."""
+    ask = CoverageAsk(
+        key=f"r{state.round}.coverage",
+        id=f"{state.item}/r{state.round}",
+        text=candidate.question,
+        meta={"source": state.source_id, "question_type": candidate.question_type},
+    )
+    answer = turn.answers.get(ask.key)
+    if answer is None:
+        return Step(state, (ask,))
+    if not isinstance(answer, CoverageReply):
+        raise RecordError(f"Ask {ask.key!r} is answered by a CoverageReply, got {type(answer).__name__}.")
+    if answer.nearest is not None and answer.similarity >= turn.rules.protocol.near_duplicate:
+        own = answer.nearest.startswith(f"{state.item}/")
+        whose = "an earlier question of this item" if own else "a question that exists already"
+        detail = f"similarity {answer.similarity:.2f} to {whose}"
+        return refuse(state, Reason(kind=ReasonKind.DUPLICATE, stage="check", detail=detail))
+    return Step(state)
+
+
+def _quality(turn: Turn, state: ItemState, candidate: Candidate) -> Step:
+    if not turn.rules.protocol.quality_check:
+        return Step(state)
+    return review(turn, state, candidate, final=False)
+
+
+def review(turn: Turn, state: ItemState, candidate: Candidate, *, final: bool) -> Step:
+    """Ask the quality check; used before the solvers and once more at the very end."""
+    stage = "final_check" if final else "check"
+    step = f"r{state.round}.{stage}"
+    view = CheckView(
+        source_text=turn.source.text,
+        question_type=candidate.question_type,
+        context=candidate.context,
+        question=candidate.question,
+        reference_answer=candidate.reference_answer if candidate.rubric is None else None,
+        rubric=candidate.rubric,
+        final=final,
+    )
+    messages = render_check(turn.rules.recipe.check, turn.domain, view, turn.fence(state, step))
+    ask = turn.ask(state, step, "check", messages, response_schema=reply_schema("quality"), view=view.to_json())
+    reply = turn.reply(ask)
+    if reply is None:
+        return Step(state, (ask,))
+    if reply.error:
+        return suspend(state, ask, reply)
+    state = heard(state, "check", reply)
+    state = changed(state, prompts={**state.prompts, "check": fingerprint(turn.rules.recipe.check)})
+    try:
+        verdict = parse_quality(reply)
+    except ReplyFault as fault:
+        state, may_ask = turn.again(state, step, reply, str(fault))
+        if may_ask:
+            return review(turn.unheard(), state, candidate, final=final)
+        detail = f"the quality check gave no readable verdict: {fault}"
+        return refuse(state, Reason(kind=ReasonKind.FORMAT, stage=stage, detail=detail))
+    if not verdict.overall:
+        faults = ", ".join(verdict.faults()) or "overall"
+        detail = f"not {faults}: {verdict.feedback.strip() or 'no feedback'}"
+        return refuse(state, Reason(kind=ReasonKind.FAILED_QUALITY, stage=stage, detail=detail))
+    return Step(state)
