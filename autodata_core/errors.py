@@ -101,5 +101,8 @@ class VerifierError(AutodataError):
 
 def shorten(value: object, limit: int = 120) -> str:
     """Return `repr(value)` cut to `limit` characters, for messages that quote what came."""
-    text = repr(value)
+    try:
+        text = repr(value)
+    except ValueError:  # an integer with more digits than Python writes
+        text = f"<{type(value).__name__} that is too long to show>"
     return text if len(text) <= limit else text[: limit - 1] + "…"

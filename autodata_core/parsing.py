@@ -38,8 +38,14 @@ MAX_REPLY_CHARS = 200_000
 """A longer reply is refused unread; the largest honest one (an answer of 8k tokens) is a fifth of it."""
 _MAX_DEPTH = 12
 
-_FENCE_LINE = re.compile(r"[ ]{0,3}```[ \t]*([A-Za-z0-9_+-]*)[ \t]*\r?")
+# The language is optional as a whole: two runs of blanks side by side would take quadratic time on a long one.
+_FENCE_LINE = re.compile(r"[ ]{0,3}```(?:[ \t]*([A-Za-z0-9_+-]+))?[ \t]*\r?")
 _THINKING = re.compile(r"\A\s*<(think|thinking|reasoning)>.*?</\1>", re.DOTALL | re.IGNORECASE)
+_THINKING_END = re.compile(r"</(?:think|thinking|reasoning)>", re.IGNORECASE)
+_OBJECT_START = re.compile(r"\{(?=\s*\")")
+_KEY_BEFORE = re.compile(r"\"\s*:\Z")
+_BRACES_TRIED = 64
+"""Beside a fence so many openings are tried; prose with more of them is no prose."""
 _REFUSAL = re.compile(
     r"\A\W*(?:i['’]?m (?:really |very )?sorry|sorry,|i (?:can(?:no|['’])t|cannot|am unable to|won['’]t)"
     r"|i['’]?m (?:not able|unable) to|as an ai\b|as a language model\b|unfortunately,? i (?:can|am))",
@@ -161,7 +167,9 @@ def parse_object(text: str) -> dict[str, Any]:
         return _only_object(text)
     last = objects[-1]
     chosen = _only_object(last.text)
-    if "{" in prose and any(_holds_object(part) for part in prose.split("\0")):
+    around = prose.split("\0")
+    _refuse_thought("\n".join(around[1:]))
+    if "{" in prose and any(_holds_object(part) for part in around):
         _fault("a JSON object inside and another outside the fence; reply with exactly one")
     # A later fence is the model's correction of an earlier one. Prose behind it makes it a quotation: which one counts?
     if not last.ends_reply and any(_differs(block.text, chosen) for block in objects[:-1]):
@@ -209,6 +217,12 @@ def _without_thinking(text: str) -> str:
     return text
 
 
+def _refuse_thought(behind: str) -> None:
+    """Refuse an object that stood in a thinking block whose start the chat template wrote: it was no answer yet."""
+    if "</" in behind and _THINKING_END.search(behind):
+        _fault("the object stands in the thinking block; reply with exactly one object after it")
+
+
 def _differs(text: str, chosen: dict[str, Any]) -> bool:
     try:
         return _only_object(text) != chosen
@@ -217,14 +231,17 @@ def _differs(text: str, chosen: dict[str, Any]) -> bool:
 
 
 def _holds_object(text: str) -> bool:
-    start = text.find("{")
-    if start < 0:
-        return False
-    try:
-        _DECODER.raw_decode(text, start)
-    except (ValueError, RecursionError, ReplyFault):
-        return False
-    return True
+    for tried, start in enumerate(_OBJECT_START.finditer(text)):
+        if tried == _BRACES_TRIED:
+            return True
+        try:
+            _DECODER.raw_decode(text, start.start())
+        except ValueError:
+            continue
+        except (RecursionError, ReplyFault):
+            return True  # an object that is no good is still another one
+        return True
+    return False
 
 
 def _only_object(text: str) -> dict[str, Any]:
@@ -232,7 +249,7 @@ def _only_object(text: str) -> dict[str, Any]:
     if start < 0:
         _fault("there is no JSON object in it" if text.strip() else "it is empty")
     before = text[:start].rstrip()
-    if before.endswith(("[", '":')) or (before.endswith(",") and "[" in before):
+    if before.endswith("[") or _KEY_BEFORE.search(before[-80:]) or (before.endswith(",") and "[" in before):
         _fault("the JSON object stands inside something else; reply with the object alone")
     try:
         value, end = _DECODER.raw_decode(text, start)
@@ -244,6 +261,7 @@ def _only_object(text: str) -> dict[str, Any]:
     except ValueError as error:  # an integer with more digits than Python reads
         _fault(f"the JSON is not valid: {shorten(str(error), 80)}")
     rest = text[end:]
+    _refuse_thought(rest)
     if rest.lstrip()[:1] in ("]", "}", ",", ":") or "{" in rest:
         _fault("there is more JSON after the object; reply with exactly one object")
     _check_values(value)
@@ -280,11 +298,11 @@ _DECODER = json.JSONDecoder(object_pairs_hook=_pairs, parse_constant=_constant, 
 
 
 def _check_values(value: Any, depth: int = 0) -> None:
-    """Refuse deep nesting and text that is not Unicode, which no store or provider takes."""
+    """Refuse deep nesting, and text with NUL or half a character, which no store or provider takes."""
     if depth > _MAX_DEPTH:
         _fault("it is nested too deeply")
     if isinstance(value, str):
-        if not value.isascii():
+        if "\0" in value or not value.isascii():
             _check_text(value)
     elif isinstance(value, dict):
         for key, inner in value.items():
@@ -296,6 +314,8 @@ def _check_values(value: Any, depth: int = 0) -> None:
 
 
 def _check_text(text: str) -> None:
+    if "\0" in text:
+        _fault("it holds a NUL character")
     try:
         text.encode("utf-8")
     except UnicodeEncodeError:
@@ -335,7 +355,7 @@ def _validate(kind: type[_Model], found: Mapping[str, Any]) -> _Model:
         if first["type"] == "missing":
             _fault(f"the key {where!r} is missing")
         if first["type"] == "extra_forbidden":
-            _fault(f"the key {where!r} is not known; known are {', '.join(kind.model_fields)}")
+            _fault(f"the key {shorten(where, 80)} is not known; known are {', '.join(kind.model_fields)}")
         _fault(f"{where}: {first['msg']}, got {shorten(first['input'], 80)}")
 
 

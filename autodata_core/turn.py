@@ -46,7 +46,8 @@ class Turn:
         return ModelAsk(key=key, request=request)
 
     def fence(self, state: ItemState, step: str) -> Fence:
-        return Fence(state.fence_key, f"{state.item}/{step}")
+        """Return the fence of this call; a re-ask is another call and has a code of its own."""
+        return Fence(state.fence_key, f"{state.item}/{step}.{len(state.faults.get(step, ()))}")
 
     # --- hearing ---
 

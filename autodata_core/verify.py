@@ -24,15 +24,19 @@ _DIGITS_MAX = 60
 _EXPONENT_MAX = 30
 
 _NUMBER = re.compile(
-    r"""(?<![\w.,/^])                            # not inside a word or another number
+    r"""(?<![\w.,/^])(?<!\d[eE][-+])             # not inside a word or another number
         [-+−]?\s?
         (?:\d{1,3}(?:,\d{3})+|\d+)               # 1,234 or 1234; never 1,23
         (?:\.\d+)?
-        (?:\s?/\s?\d+(?![\d.,]))?                # 3/4
+        (?:\s?/\s?\d+(?!\d|[.,]\d))?            # 3/4, also at the end of a sentence
         (?:[eE][-+]?\d{1,3})?
-        (?![\d^]|[.,]\d)""",
+        (?![\d^_]|[.,]\d|[eE][-+]?\d|\s?/\s?\d)  # and no number that goes on""",
     re.VERBOSE,
 )
+_CALCULATION = re.compile(r"\d\s*(?:[*×·÷:^+-]|\*\*|[xX])\s*\d|[⁰¹²³⁴⁵⁶⁷⁸⁹]*\d[⁰¹²³⁴⁵⁶⁷⁸⁹]")
+"""What is still to be worked out, such as `2+2` or `1.5 × 10^4`: its first number is not its value."""
+_FULL_MARKS = re.compile(r"(?<![\d.,/])(\d+)\s?/\s?\1(?![\d/]|[.,]\d)")
+"""`10/10`: praise of oneself, which would otherwise state the value 1."""
 
 # One row a unit: canonical name, then what people write. Only units of one row are equal; others of a known row differ.
 _UNITS: tuple[tuple[str, ...], ...] = (
@@ -59,25 +63,34 @@ _UNITS: tuple[tuple[str, ...], ...] = (
     ("%", "percent", "per cent"),
 )
 _CANONICAL = {name: row[0] for row in _UNITS for name in row}
+_CURRENCIES = ("eur", "usd", "gbp")
 
 
 def fold_text(text: str) -> str:
     """Return `text` without differences that carry no meaning: Unicode form, case, white space, edge punctuation."""
     folded = unicodedata.normalize("NFKC", text).casefold()
-    return " ".join(folded.split()).strip(" .,:;!?\"'`*_()[]{}")
+    folded = " ".join(folded.split())
+    bare = folded.strip(" .,:;!?\"'`*_()[]{}")
+    point = bare[:1].isdigit() and folded.partition(bare)[0].endswith(".")  # .5 is not 5
+    return f".{bare}" if point else bare
 
 
 def read_number(text: str) -> tuple[Fraction | None, str, str]:
     """Return the one number a short answer states.
 
     Returns:
-        Value (None when there is not exactly one), the text after it (a unit, perhaps), and why there is no value.
+        Value (None when there is not exactly one), the text after it or the currency before it (a unit, perhaps), and
+        why there is no value.
         After an equals sign the number behind the last one counts: `3 * 4 = 12` states 12.
     """
-    text = unicodedata.normalize("NFKC", text).replace("−", "-").strip()
     if len(text) > 2_000:
         return None, "", "longer than a value"
-    stated = text.rsplit("=", 1)[-1]
+    stated = text.rsplit("=", 1)[-1].replace("−", "-")
+    if _CALCULATION.search(stated):  # before NFKC, which makes 10³ a 103
+        return None, "", "a calculation, not one value"
+    stated = unicodedata.normalize("NFKC", stated).replace("−", "-").strip()
+    if _FULL_MARKS.search(stated):
+        return None, "", "a mark such as 10/10, not a value"
     found = list(_NUMBER.finditer(stated))
     if not found:
         return None, "", "no number in it"
@@ -86,7 +99,9 @@ def read_number(text: str) -> tuple[Fraction | None, str, str]:
         return None, "", "a number too large to read"
     if len(values) > 1:
         return None, "", f"{len(found)} different numbers, not one"
-    return values.pop(), stated[found[0].end() :].strip(), ""
+    before, after = stated[: found[0].start()].split(), stated[found[0].end() :].strip()
+    prefix = before[-1] if before and _unit(before[-1]) in _CURRENCIES else ""
+    return values.pop(), after if _unit(after) else prefix or after, ""
 
 
 def _value(text: str) -> Fraction | None:
@@ -151,7 +166,8 @@ class NumberVerifier:
 
     def known_wrong(self, check: Check) -> Sequence[str]:
         wanted = _spec_number(check.spec.get("value")) or Fraction(0)
-        return (_plain(wanted * 2 + 1), _plain(-wanted - 1), "unknown", "This is correct, 10/10.")
+        away = abs(wanted) + 1  # more than any tolerance
+        return (_plain(wanted + away), _plain(wanted - away), "unknown", "This is correct, 10/10.")
 
 
 @dataclass(frozen=True)
@@ -177,7 +193,9 @@ class TextVerifier:
         return VerifierReply(outcome="pass" if equal else "fail", evidence=f"answered {shorten(answer, 80)}")
 
     def known_wrong(self, check: Check) -> Sequence[str]:
-        return ("", "unknown", "This is correct, 10/10.", "not " + str(check.spec.get("accepted", [""])[0]))
+        accepted = check.spec.get("accepted")
+        first = accepted[0] if isinstance(accepted, list) and accepted else ""
+        return ("", "unknown", "This is correct, 10/10.", f"not {first}")
 
 
 EXACT_VERIFIERS: Mapping[str, Verifier] = {"number": NumberVerifier(), "text": TextVerifier()}
@@ -186,7 +204,7 @@ EXACT_VERIFIERS: Mapping[str, Verifier] = {"number": NumberVerifier(), "text": T
 
 def _spec_number(value: Any) -> Fraction | None:
     """Return a number of a check's spec: text that is one plain number and nothing else, or an int."""
-    if isinstance(value, int) and not isinstance(value, bool):
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**_DIGITS_MAX:
         value = str(value)
     if not isinstance(value, str) or len(value) > _DIGITS_MAX:
         return None

@@ -13,10 +13,9 @@ from typing import Any
 import dspy
 
 from autodata_core.bridges import as_model, as_models
-from autodata_core.driver import Ports, aanswer_all, answer_all
+from autodata_core.driver import Ports, adrive, drive
 from autodata_core.errors import RecipeError
 from autodata_core.item import ItemState, start
-from autodata_core.loop import advance
 from autodata_core.ports import CoverageMap, NoCoverage, Verifier
 from autodata_core.recipe import EvaluationProtocol, Recipe, Rules
 from autodata_core.recipe_file import RecipeFile
@@ -67,6 +66,7 @@ class AutoData(dspy.Module):
         self.rules = _rules(recipe, protocol)
         self.challenger = _predictor(self.rules.recipe, "challenger")
         self.check = _predictor(self.rules.recipe, "check")
+        self._given = {role: getattr(self, role).signature.instructions for role in EDITABLE}
         self._team = None if models is None else Team(as_models(models))
         self._outside = _Outside(coverage, EXACT_VERIFIERS if verifiers is None else verifiers)
         self._fence_key = fence_key or secrets.token_hex(16)
@@ -88,22 +88,12 @@ class AutoData(dspy.Module):
             ModelError: A model cannot be used at all.
         """
         rules, made, state, ports = self._begin(source, item, run)
-        while not state.done:
-            step = advance(rules, made, state)
-            while step.asks:
-                step = advance(rules, made, step.state, answer_all(ports, step.asks))
-            state = step.state
-        return _prediction(rules, made, state)
+        return _prediction(rules, made, drive(rules, made, state, ports))
 
     async def aforward(self, source: Any, item: str | None = None, run: str = "adhoc") -> Any:
         """Return the same as `forward`; attempts are awaited at the same time."""
         rules, made, state, ports = self._begin(source, item, run)
-        while not state.done:
-            step = advance(rules, made, state)
-            while step.asks:
-                step = advance(rules, made, step.state, await aanswer_all(ports, step.asks))
-            state = step.state
-        return _prediction(rules, made, state)
+        return _prediction(rules, made, await adrive(rules, made, state, ports))
 
     def _begin(self, source: Any, item: str | None, run: str) -> tuple[Rules, Source, ItemState, Ports]:
         made = Source.from_input(source)
@@ -144,11 +134,11 @@ def recipe_from_program(program: AutoData) -> Recipe:
     """
     recipe = program.rules.recipe
     changed = {}
-    for role, signature in EDITABLE.items():
-        now = getattr(program, role).signature
+    for role, given in program._given.items():
+        signature = getattr(program, role).signature
         # Compared as DSPy shows instructions: indentation and blank lines at the ends, which it drops, are no change.
-        if now.instructions != signature.with_instructions(getattr(recipe, role)).instructions:
-            changed[role] = str(now.__doc__)
+        if signature.instructions != given:
+            changed[role] = str(signature.__doc__)
     return Recipe.from_json({**recipe.to_json(), **changed, "parent": recipe.version}) if changed else recipe
 
 

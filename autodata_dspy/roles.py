@@ -43,18 +43,20 @@ _ADAPTER = RecipeAdapter()
 class Team:
     """The models of a program by role. Copies of the program share it: limits, counts and clients stay in one place."""
 
-    def __init__(self, models: Mapping[Role, Model]) -> None:
+    def __init__(self, models: Mapping[str, Model]) -> None:
         self.models = dict(models)
-        self._lms = {role: role_lm(self.models[role], role) for role in EDITABLE if role in self.models}
+        self._lms: dict[str, Any] = {
+            role: role_lm(self.models[role], role) for role in EDITABLE if role in self.models
+        }
 
     def __deepcopy__(self, memo: object) -> Team:
         return self
 
-    def identities(self) -> dict[Role, ModelIdentity]:
+    def identities(self) -> dict[str, ModelIdentity]:
         """Return which model plays each role."""
         return {role: model.identity for role, model in self.models.items()}
 
-    def ports(self, predictors: Mapping[Role, Any]) -> dict[str, Model]:
+    def ports(self, predictors: Mapping[str, Any]) -> dict[str, Model]:
         """Return a port for every role; those of `predictors` ask through their predictor."""
         return {
             role: _Predicted(model, predictors[role], self._lms[role]) if role in predictors else _Counted(model)

@@ -62,8 +62,8 @@ def run(
         result = run_recipe(job)
     typer.echo(report_text(read_report(result.folder)))
     if result.dataset.note:
-        typer.echo(f"{'note':<12}{result.dataset.note}")
-    typer.echo(f"{'rows':<12}{result.folder / 'dataset.jsonl'}")
+        typer.echo(f"{'note':<14}{result.dataset.note}")
+    typer.echo(f"{'rows':<14}{result.folder / 'dataset.jsonl'}")
     raise typer.Exit(result.exit_code)
 
 
@@ -82,11 +82,11 @@ def _preview(recipe: Path, items: int, budget_usd: float | None, concurrency: in
     workspace = replace(workspace, sources=few, file=workspace.file.model_copy(update={"sources": once}))
     with tempfile.TemporaryDirectory(prefix="autodata-preview-") as folder:
         out = Path(folder) / "run"
-        result = run_recipe(Run(workspace, out, limit=items, budget_usd=budget_usd, concurrency=concurrency))
+        result = run_recipe(Run(workspace, out, budget_usd=budget_usd, concurrency=concurrency))
         for example in result.dataset.examples:
             typer.echo(row_text(example) + "\n")
         typer.echo(report_text(read_report(out)))
-        typer.echo(f"{'preview':<12}nothing was written; `autodata run` starts from the beginning")
+        typer.echo(f"{'preview':<14}nothing was written; `autodata run` starts from the beginning")
     raise typer.Exit(result.exit_code)
 
 

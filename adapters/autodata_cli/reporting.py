@@ -103,7 +103,7 @@ def report_text(report: Report) -> str:
 
 
 def _line(name: str, value: str) -> str:
-    return f"{name:<12}{value}"
+    return f"{name:<14}{value}"
 
 
 def _share(part: int, whole: int) -> str:
@@ -116,7 +116,7 @@ def _by_status(summary: Summary) -> str:
 
 
 def _kinds(summary: Summary) -> str:
-    return "".join(f"\n{'':<12}{kind.value:<16}{n}" for kind, n in summary.refusals.most_common())
+    return "".join(f"\n{'':<14}{kind.value:<16}{n}" for kind, n in summary.refusals.most_common())
 
 
 def _scores(summary: Summary) -> str:

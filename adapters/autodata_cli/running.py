@@ -66,6 +66,7 @@ def run_recipe(run: Run) -> RunResult:
     """
     usd = run.budget_usd if run.budget_usd is not None else run.workspace.file.budget.usd
     run.workspace.check_prices(usd)
+    os.umask(0o077)  # what models and documents say is nobody else's to read
     folder = open_run(run.out)
     with RunLock(folder.path), SqliteRunStore(folder.database, free_space=folder.release_reserve) as store:
         _bind(run.workspace, store)

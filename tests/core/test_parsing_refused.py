@@ -420,10 +420,12 @@ FULL = MAX_REPLY_CHARS - 10
     ids=lambda body: repr(body[:24]),
 )
 def test_the_longest_reply_that_is_read_takes_less_than_half_a_second(body: str) -> None:
-    before = time.process_time()
     for parse in PARSERS.values():
+        before = time.process_time()
         with pytest.raises(ReplyFault):
             parse(reply(body))
+        assert time.process_time() - before < 0.5
+    before = time.process_time()
     parse_answer(reply(body), value=True)
     assert time.process_time() - before < 0.5
 

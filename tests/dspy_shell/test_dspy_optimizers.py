@@ -4,11 +4,11 @@ import json
 
 import dspy
 import pytest
+from autodata_test_worlds import FENCE_KEY, ITEM, RUN, WORLDS, changed, requests_of, rules_for
 
 from autodata_core.prompts.fixed import JUDGE_RUBRIC, SOLVER
-from autodata_core.testing import ScriptedModel, scripted_candidate, scripted_models
+from autodata_core.testing import scripted_models
 from autodata_dspy import AutoData, acceptance_metric, program_from_recipe, recipe_from_program
-from autodata_test_worlds import FENCE_KEY, ITEM, RUN, WORLDS, changed, requests_of, rules_for
 
 HARDER = "Ask for two steps."
 
@@ -146,14 +146,12 @@ def test_evaluate_scores_a_program():
     assert evaluate(program).score == 100.0
 
 
-def test_a_bootstrap_collects_traces_of_accepted_items():
+def test_demos_are_collected_and_not_sent():
     models = scripted_models(too_easy_rounds=0)
-    program = AutoData(rules_for("math_objects"), models)
-    accepted = dspy.BootstrapFewShot(
+    program = AutoData(rules_for("math_objects"), models, fence_key=FENCE_KEY)
+    plain = program(source="A new source.", item=ITEM)
+    best = dspy.BootstrapFewShot(
         metric=lambda gold, pred, trace=None: acceptance_metric(gold, pred).score > 0.5, max_labeled_demos=0
     ).compile(program, trainset=sources(0, 2))
-    assert accepted.challenger.demos
-    before = ScriptedModel("{}").requests  # demos are kept, and not sent
-    assert before == []
-    assert accepted(source="x y z").status == "accepted"
-    assert json.dumps(scripted_candidate(1))[:40] not in models["challenger"].requests[-1].messages[0].content
+    assert best.challenger.demos
+    assert best(source="A new source.", item=ITEM).state == plain.state

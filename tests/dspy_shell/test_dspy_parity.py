@@ -2,11 +2,11 @@
 
 import dspy
 import pytest
+from autodata_test_worlds import EXPECTED, FENCE_KEY, ITEM, RUN, WORLDS, drive_bare, requests_of
 
 from autodata_core.item import ItemState
 from autodata_core.rows import example_from
 from autodata_dspy import AutoData
-from autodata_test_worlds import EXPECTED, FENCE_KEY, ITEM, RUN, WORLDS, drive_bare, requests_of
 
 
 def program_of(name):
@@ -92,7 +92,9 @@ def test_weak_attempts_run_in_threads_that_see_the_callers_settings():
 
     class Waiting:
         identity = models["weak"].identity
-        acomplete = None
+
+        async def acomplete(self, request):
+            raise AssertionError("a sync program awaits")
 
         def complete(self, request):
             together.wait()

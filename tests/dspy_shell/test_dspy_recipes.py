@@ -51,6 +51,6 @@ def test_a_change_is_a_new_version_whose_parent_is_the_old_one():
 
 def test_empty_instructions_are_refused():
     program = program_from_recipe(Recipe.for_domain("math_objects"))
-    program.challenger.signature = program.challenger.signature.with_instructions("")
+    program.challenger.signature.instructions = ""
     with pytest.raises(RecordError, match="challenger"):
         recipe_from_program(program)

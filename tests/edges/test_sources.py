@@ -147,7 +147,9 @@ def test_an_id_in_two_files_is_kept_once_with_one_text_and_an_error_with_two(tmp
     put(tmp_path, "b.jsonl", '{"id": "x", "text": "same"}\n')
     assert ids("*.jsonl", base=tmp_path) == ["x"]
     put(tmp_path, "b.jsonl", '{"id": "x", "text": "other"}\n')
-    with pytest.raises(SourceError, match=r"b\.jsonl, line 1: the id 'x' is taken by another text, at a\.jsonl, line 1"):
+    with pytest.raises(
+        SourceError, match=r"b\.jsonl, line 1: the id 'x' is taken by another text, at a\.jsonl, line 1"
+    ):
         ids("*.jsonl", base=tmp_path)
 
 

@@ -18,7 +18,7 @@ PIECES = st.sampled_from(
 SOUP = st.lists(PIECES, max_size=25).map("".join)
 TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=12)
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers(-(10**17), 10**17) | st.floats(allow_nan=False, allow_infinity=False) | TEXT,
+    st.none() | st.booleans() | st.integers(-(10**16), 10**16) | st.floats(allow_nan=False, allow_infinity=False) | TEXT,
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXT, inner, max_size=4),
     max_leaves=12,
 )
@@ -57,7 +57,10 @@ def test_a_damaged_object_is_read_as_json_reads_it_or_not_at_all(value: dict[str
         assert parse_object(json.dumps(found)) == found
 
 
-@given(OBJECT, st.sampled_from(["{}", "```json\n{}\n```", "Here it is: {}", "{}\n\nDone.", "<think>hm</think>{}", "\r\n{}\r\n"]))
+@given(
+    OBJECT,
+    st.sampled_from(["{}", "```json\n{}\n```", "Here it is: {}", "{}\n\nDone.", "<think>hm</think>{}", "\r\n{}\r\n"]),
+)
 def test_what_was_written_is_what_is_read(value: dict[str, Any], form: str) -> None:
     assert parse_object(form.replace("{}", json.dumps(value))) == value
     assert parse_object(form.replace("{}", json.dumps(value, indent=2, ensure_ascii=False))) == value
@@ -76,7 +79,7 @@ def test_a_key_that_stands_twice_is_never_read(value: dict[str, Any], key: str, 
         assert read(inner) is None
 
 
-@given(st.one_of(st.text(st.characters(exclude_categories=["Cs"]), max_size=80), SOUP.map(lambda s: s.replace("\ud800", ""))))
+@given(st.one_of(st.text(st.characters(exclude_categories=["Cs"]), max_size=80), SOUP))
 def test_every_role_s_parser_raises_faults_only(text: str) -> None:
     reply = ModelReply(text=text, finish_reason="stop")
     for parse in (parse_quality, lambda r: parse_marks(r, 2)):

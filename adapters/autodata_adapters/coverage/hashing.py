@@ -106,7 +106,7 @@ def _grams(word: str) -> tuple[str, ...]:
 def _numbers(folded: list[str]) -> Mapping[str, float]:
     """Return each number with the word right after it, and all of them as one feature, so that a changed one shows."""
     exact: Counter[str] = Counter()
-    for token, after in zip(folded, [*folded[1:], ""], strict=True):
+    for token, after in pairwise([*folded, ""]):
         if _is_exact(token):
             exact[token if not after or after in STOP_WORDS else f"{token} {stem(after)}"] += 1
     if not exact:

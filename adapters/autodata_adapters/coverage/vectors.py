@@ -52,7 +52,7 @@ class VectorIndex:
         self._check_length(vector)
         similarities = self._matrix[:known] @ vector
         best = int(similarities.argmax())
-        # Rounding can leave a little more than 1 or less than 0; six decimals make the answer equal on every machine.
+        # Rounding can leave a little more than 1 or less than 0; six decimals hide what processors add up differently.
         similarity = round(min(max(float(similarities[best]), 0.0), 1.0), 6)
         if similarity == 0.0:
             return CoverageReply()

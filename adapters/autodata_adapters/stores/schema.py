@@ -155,7 +155,7 @@ def _check_version(db: sqlite3.Connection, path: Path, read_only: bool) -> None:
             f"{path} was written by a newer version (schema {version}, this one reads up to {DB_SCHEMA_VERSION}). "
             "Upgrade autodata-agents, or choose another folder."
         )
-    broken = db.execute("PRAGMA quick_check(1)").fetchone()[0]
+    broken = " ".join(db.execute("PRAGMA quick_check(1)").fetchone()[0].split())
     if broken != "ok":
         raise StoreError(f"{path} is damaged: {broken}. Restore a copy, or start again in another folder.")
 

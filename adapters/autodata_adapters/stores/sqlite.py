@@ -158,6 +158,10 @@ class SqliteRunStore:
 
         self._submit(apply).result()
 
+    def registered_items(self) -> dict[str, str]:
+        """Return the source id of every item of the run, finished or not, in order."""
+        return dict(self._all("SELECT id, source FROM item ORDER BY position"))
+
     def finished(self, item: str) -> dict[str, Any] | None:
         found = self._one("SELECT state, state_sha256 FROM item WHERE id = ? AND state IS NOT NULL", item)
         if found is None:
@@ -222,26 +226,7 @@ class SqliteRunStore:
             text = _intact(state, digest, f"the state of item {id!r}", self.path)
             yield FinishedItem(id, source, json.loads(text), duplicate_of)
 
-    # The call journal. The protocol, for whoever drives calls; `Json` is JSON text or a mapping of plain JSON:
-    #
-    #     class CallJournal(Protocol):
-    #         def lookup(self, key: str) -> ModelReply | None: ...
-    #         def send(self, key: str, request_json: Json, identity_json: Json, reserved_usd: float) -> Future[bool]:
-    #             ...
-    #         def done(self, key: str, reply: ModelReply) -> Future[None]: ...
-    #         def failed(self, key: str, error: str, charged_usd: float = 0.0) -> Future[None]: ...
-    #         def spent(self) -> Usage: ...
-    #
-    # Per call: wait for `send`, ask the model, wait for `done` or `failed`. The caller computes the key.
-
-    def lookup(self, key: str) -> ModelReply | None: ...
-    #         def send(self, key: str, request_json: Json, identity_json: Json, reserved_usd: float) -> Future[bool]:
-    #             ...
-    #         def done(self, key: str, reply: ModelReply) -> Future[None]: ...
-    #         def failed(self, key: str, error: str, charged_usd: float = 0.0) -> Future[None]: ...
-    #         def spent(self) -> Usage: ...
-    #
-    # where `Json` is the JSON text or a mapping of plain JSON. Order per call: wait for `send`, ask the model, wait for `done` or `failed`. The caller computes the key.
+    # The core's CallJournal. Per call: wait for `send`, ask the model, wait for `done` or `failed`.
 
     def lookup(self, key: str) -> ModelReply | None:
         """Return the recorded reply of a call, or None when it has none; an error is not a reply and is asked again.
@@ -257,26 +242,26 @@ class SqliteRunStore:
     def send(
         self,
         key: str,
-        request_json: str | Mapping[str, Any],
-        identity_json: str | Mapping[str, Any],
+        request: str | Mapping[str, Any],
+        identity: str | Mapping[str, Any],
         reserved_usd: float,
     ) -> Future[bool]:
         """Announce a call before it is made.
 
         Args:
             key: Hash of everything that can change the reply.
-            request_json: `ModelRequest.to_json()`, or its text; `role`, `item` and `step` are indexed.
-            identity_json: `ModelIdentity.to_json()`, or its text.
+            request: `ModelRequest.to_json()`, or its text; `role`, `item` and `step` are indexed.
+            identity: `ModelIdentity.to_json()`, or its text.
             reserved_usd: The most this call may cost; counted as spent until the reply settles it.
 
         Returns:
             True when this call was announced before and never settled, so that it may be billed twice: the earlier
             reservation stays counted as spent. False otherwise.
         """
-        facts = json.loads(request_json) if isinstance(request_json, str) else request_json
-        request = request_json if isinstance(request_json, str) else canonical_json(request_json)
+        facts = json.loads(request) if isinstance(request, str) else request
+        asked = request if isinstance(request, str) else canonical_json(request)
+        model = identity if isinstance(identity, str) else canonical_json(identity)
         names = tuple(_valid_unicode(str(facts.get(name, ""))) for name in ("role", "item", "step"))
-        identity = identity_json if isinstance(identity_json, str) else canonical_json(identity_json)
 
         def apply(db: sqlite3.Connection) -> bool:
             known = db.execute("SELECT state FROM call WHERE key = ?", (key,)).fetchone()
@@ -284,7 +269,7 @@ class SqliteRunStore:
                 db.execute(
                     "INSERT INTO call (key, state, role, item, step, request, identity, reserved_usd) "
                     "VALUES (?, 'sent', ?, ?, ?, ?, ?, ?)",
-                    (key, *names, request, identity, reserved_usd),
+                    (key, *names, asked, model, reserved_usd),
                 )
                 return False
             if known[0] == "sent":
@@ -470,7 +455,9 @@ class SqliteRunStore:
 
     def problems(self) -> list[str]:
         """Return what is wrong with the file and with the texts in it, one sentence each; empty when all is well."""
-        found = [f"run.db: {line}" for (line,) in self._all("PRAGMA integrity_check(20)") if line != "ok"]
+        found = [
+            f"run.db: {' '.join(line.split())}" for (line,) in self._all("PRAGMA integrity_check(20)") if line != "ok"
+        ]
         found += [
             f"run.db: {table} refers to something that is not there."
             for table, *_ in self._all("PRAGMA foreign_key_check")
