@@ -81,6 +81,7 @@ class JournaledModel:
         except ModelError as error:
             self._not_answered(key, reservation, error).result()
             raise
+        reply = _charged(reply, reservation)
         self._answered(key, reservation, reply).result()
         return reply
 
@@ -96,6 +97,7 @@ class JournaledModel:
         except ModelError as error:
             await asyncio.wrap_future(self._not_answered(key, reservation, error))
             raise
+        reply = _charged(reply, reservation)
         await asyncio.wrap_future(self._answered(key, reservation, reply))
         return reply
 
@@ -120,3 +122,11 @@ class JournaledModel:
     def _not_answered(self, key: str, reservation: Reservation, error: ModelError) -> Future[None]:
         self.budget.release(reservation)
         return self.journal.failed(key, str(error))
+
+
+def _charged(reply: ModelReply, reservation: Reservation) -> ModelReply:
+    """Return the reply with what it is charged: as reserved where its model says nothing, or such a model would be free."""
+    if reply.error is not None or reply.usage.calls:
+        return reply
+    usage = Usage(calls=1, input_tokens=reservation.tokens, cost_usd=reservation.usd, estimated=True)
+    return reply.model_copy(update={"usage": usage})

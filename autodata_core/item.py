@@ -12,9 +12,9 @@ from pydantic import Field, StrictInt, StrictStr
 
 from autodata_core.errors import RecordError
 from autodata_core.ports import Ask
-from autodata_core.records import Attempt, Candidate, Reason, Record, Round, Source, Usage
+from autodata_core.records import Attempt, Candidate, Reason, Record, Round, Source, Usage, fingerprint
 
-__all__ = ["PHASES", "Fault", "ItemState", "Phase", "Solver", "Status", "Step", "start"]
+__all__ = ["PHASES", "Fault", "ItemState", "Phase", "Solver", "Status", "Step", "item_id", "start"]
 
 Phase = Literal["propose", "check", "attempt_weak", "attempt_strong", "decide", "refine", "accept", "give_up"]
 PHASES: tuple[Phase, ...] = (
@@ -84,6 +84,11 @@ class Step:
 
     state: ItemState
     asks: tuple[Ask, ...] = ()
+
+
+def item_id(source: Source, slot: int = 0) -> str:
+    """Return the id of the `slot`-th item of a source."""
+    return "it-" + fingerprint([source.id, source.sha256, slot])[:16]
 
 
 def start(source: Source, *, item: str, run: str, fence_key: str) -> ItemState:

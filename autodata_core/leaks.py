@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Iterator
+from fractions import Fraction
 
 from autodata_core.domains import Domain
 from autodata_core.records import Candidate
-from autodata_core.verify import NumberVerifier, fold_text, read_number
+from autodata_core.verify import NumberVerifier, fold_text, numbers_in
 
 __all__ = ["find_leaks", "find_quote"]
 
 _SHINGLE = 8
 """Words in a row that nobody writes twice by chance. Our number."""
-_NUMBER_TOKEN = re.compile(r"(?<![\w.,])[-+]?\d[\d,]*(?:\.\d+)?(?![\w]|[.,]\d)")
 
 
 def find_leaks(candidate: Candidate, domain: Domain) -> tuple[str, ...]:
@@ -41,10 +40,7 @@ def find_leaks(candidate: Candidate, domain: Domain) -> tuple[str, ...]:
 def _states_answer(text: str, candidate: Candidate) -> bool:
     check = candidate.check
     if check is not None and check.kind == "number" and NumberVerifier().check_spec(check) is None:
-        wanted, _, _ = read_number(str(check.spec["value"]))
-        return any(
-            read_number(token)[0] == wanted for token in _NUMBER_TOKEN.findall(unicodedata.normalize("NFKC", text))
-        )
+        return Fraction(check.spec["value"]) in numbers_in(text)
     answers = check.spec.get("accepted") if check is not None and check.kind == "text" else [candidate.reference_answer]
     return any(isinstance(answer, str) and _contains(text, answer) for answer in answers or ())
 

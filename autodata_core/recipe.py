@@ -5,7 +5,7 @@ Reading a recipe file is in `recipe_file`; the machine that follows both is `loo
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
@@ -118,8 +118,11 @@ class EvaluationProtocol(Record):
         Raises:
             RecipeError: Unknown policy, or an even number of attempts under `majority`.
         """
-        chosen = policy if isinstance(policy, AcceptancePolicy) else policy_from(policy or domain.policy)
-        weak, strong = weak_attempts or chosen.attempts[0], strong_attempts or chosen.attempts[1]
+        chosen = policy if isinstance(policy, AcceptancePolicy) else policy_from(
+            domain.policy if policy is None else policy
+        )
+        weak = chosen.attempts[0] if weak_attempts is None else weak_attempts
+        strong = chosen.attempts[1] if strong_attempts is None else strong_attempts
         if chosen.odd and (weak % 2 == 0 or strong % 2 == 0):
             raise RecipeError(
                 f"Policy {chosen.name!r} needs an odd number of attempts, got {weak} weak and {strong} strong."
@@ -134,7 +137,10 @@ class EvaluationProtocol(Record):
 
     def with_models(self, models: Mapping[str, ModelIdentity]) -> EvaluationProtocol:
         """Return the protocol for these models."""
-        return self.model_copy(update={"models": {role: models[role] for role in sorted(models)}})
+        # Made anew rather than copied: a copy would keep the hash that was computed for other models.
+        return EvaluationProtocol.from_json(
+            {**self.to_json(), "models": {role: models[role].to_json() for role in sorted(models)}}
+        )
 
 
 @dataclass(frozen=True)
@@ -158,3 +164,20 @@ class Rules:
     @property
     def domain(self) -> Domain:
         return self.recipe.domain
+
+    def check_roles(self, models: Collection[str]) -> None:
+        """Make sure, before anything is paid, that every role has a model.
+
+        Raises:
+            RecipeError: A role is missing; the message says how to give it or do without.
+        """
+        needed = ["challenger", "weak", "strong"]
+        needed += ["judge"] if self.domain.scoring == "rubric" else []
+        for role in needed:
+            if role not in models:
+                raise RecipeError(f"The domain {self.domain.name!r} needs a model for the {role}. Add models[{role!r}].")
+        if (self.protocol.quality_check or self.protocol.final_check) and "check" not in models:
+            raise RecipeError(
+                "No model plays the quality check. Add models['check'] or models['judge'], or do without: "
+                "EvaluationProtocol.create(domain, quality_check=False, final_check=False)."
+            )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+import math
+import re
 import tomllib
 from collections.abc import Mapping
 from typing import Annotated, Any, get_args
@@ -32,6 +34,8 @@ MODEL_OPTIONS = (
     "n_ctx",
 )
 """Options every model takes; a program takes those of its own besides."""
+
+_ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
 
 _SECRETS = ("api_key", "apikey", "key", "token", "access_token", "secret", "password", "authorization")
 
@@ -86,8 +90,8 @@ class CoverageTable(Record):
 class TextsTable(Record):
     """Editable texts of one's own, in place of the domain's."""
 
-    challenger: StrictStr | None = None
-    check: StrictStr | None = None
+    challenger: Annotated[StrictStr, Field(min_length=1)] | None = None
+    check: Annotated[StrictStr, Field(min_length=1)] | None = None
 
 
 class RecipeFile(Record):
@@ -179,7 +183,7 @@ def _refuse_secrets(found: Mapping[str, Any], where: str = "") -> None:
     for key, value in found.items():
         if isinstance(value, Mapping):
             _refuse_secrets(value, f"{where}{key}.")
-        elif str(key).lower() in _SECRETS:
+        elif str(key).lower().replace("-", "_") in _SECRETS:
             raise RecipeError(
                 f"{where}{key}: keys do not belong in a recipe. Put it into an environment variable and name that: "
                 'api_key_env = "MY_KEY".'
@@ -199,12 +203,20 @@ def _check_options(models: ModelsTable) -> None:
                 raise RecipeError(_unknown(f"models.options.{role}.{key}", key, MODEL_OPTIONS))
             if key in ("price_in", "price_out", "timeout_s", "temperature") and not _is_amount(value):
                 raise RecipeError(f"models.options.{role}.{key} is a number, 0 or more, got {shorten(value)}.")
+            if key == "retries" and (type(value) is not int or value < 0):
+                raise RecipeError(f"models.options.{role}.retries is a whole number from 0, got {shorten(value)}.")
+            if key == "base_url" and (not isinstance(value, str) or "@" in value.partition("://")[2].partition("/")[0]):
+                # Not quoted: what stands before the @ is a password.
+                raise RecipeError(f"models.options.{role}.base_url is a URL as text, without user or password.")
+            if key == "api_key_env" and (not isinstance(value, str) or not _ENV_NAME.fullmatch(value)):
+                # Not quoted: it may be the key itself.
+                raise RecipeError(f"models.options.{role}.api_key_env is the name of an environment variable: MY_KEY.")
             if key in ("max_tokens", "max_concurrency", "n_ctx") and (type(value) is not int or value < 1):
                 raise RecipeError(f"models.options.{role}.{key} is a whole number from 1, got {shorten(value)}.")
 
 
 def _is_amount(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and value >= 0
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < math.inf
 
 
 def _unknown(where: str, key: str, known: tuple[str, ...]) -> str:

@@ -111,13 +111,18 @@ class Source(Record):
         """Return a source for `text`; without `id` its name is the start of its hash.
 
         Raises:
-            SourceError: The text is empty or only white space: there is nothing to ground a question in.
+            SourceError: The text is empty or only white space: there is nothing to ground a question in. Or id, licence or
+            meta have another form.
         """
         clean = text.encode("utf-8", "replace").decode("utf-8")
         if not clean.strip():
             raise SourceError(f"Source {id!r} is empty. Give it text, or take it out of the sources.")
         digest = hashlib.sha256(clean.encode()).hexdigest()
-        return cls(id=id or f"source-{digest[:12]}", text=clean, sha256=digest, licence=licence, meta=meta or {})
+        made = {"id": id or f"source-{digest[:12]}", "text": clean, "sha256": digest, "licence": licence}
+        try:
+            return cls.from_json({**made, "meta": {} if meta is None else meta})
+        except RecordError as error:
+            raise SourceError(str(error)) from error
 
     @classmethod
     def from_input(cls, value: Any) -> Self:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from autodata_core.errors import RecordError
 from autodata_core.item import ItemState
 from autodata_core.leaks import find_quote
+from autodata_core.prompts import render_solver
 from autodata_core.recipe import Rules
-from autodata_core.records import Example, ModelIdentity, Provenance, Scores, Source, SourceRef
+from autodata_core.records import Candidate, Example, ModelIdentity, Provenance, Scores, Source, SourceRef, fingerprint
 from autodata_core.scoring import mean
 from autodata_core.turn import scores_of
+from autodata_core.views import SolverView
 
 __all__ = ["example_from"]
 
@@ -17,14 +19,22 @@ def example_from(rules: Rules, source: Source, state: ItemState) -> Example:
     """Return the row of an accepted item, recomputed from the raw marks.
 
     Raises:
-        RecordError: The item was not accepted, or its marks do not support that it was.
+        RecordError: The item was not accepted, its marks do not support that it was, or its texts are not those that
+            the solvers were asked.
     """
+    if source.sha256 != state.source_sha256:
+        raise RecordError(f"Item {state.item!r} belongs to source {state.source_id!r}; another text was given.")
     if state.status != "accepted" or not state.history:
         raise RecordError(f"Item {state.item!r} is {state.status}; only an accepted item has a row.")
     last = state.history[-1]
     candidate = last.candidate
     if candidate is None:
         raise RecordError(f"Item {state.item!r} was accepted without a candidate; its state is damaged.")
+    asked = _asked(rules, candidate)
+    if state.prompts.get("weak") != asked or state.prompts.get("strong") != asked:
+        raise RecordError(f"Item {state.item!r} holds another question than its solvers were asked. The record was changed.")
+    if (len(last.weak), len(last.strong)) != (rules.protocol.weak_attempts, rules.protocol.strong_attempts):
+        raise RecordError(f"Item {state.item!r} has another number of attempts than its protocol. The record was changed.")
     weak, strong = scores_of(last.weak, candidate), scores_of(last.strong, candidate)
     if rules.policy.decide(weak, strong):
         raise RecordError(f"Item {state.item!r} says accepted, but its marks do not. The record was changed.")
@@ -53,6 +63,14 @@ def example_from(rules: Rules, source: Source, state: ItemState) -> Example:
         ),
         provenance=_provenance(rules, state),
     )
+
+
+def _asked(rules: Rules, candidate: Candidate) -> str:
+    """Return the hash of what a solver is sent for this candidate, as `ModelRequest.messages_sha256` gives it."""
+    view = SolverView(
+        context=candidate.context, question=candidate.question, answer_format=rules.domain.answer_format
+    )
+    return fingerprint([message.to_json() for message in render_solver(view)])
 
 
 def _provenance(rules: Rules, state: ItemState) -> Provenance:

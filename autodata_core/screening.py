@@ -101,7 +101,9 @@ def _lint(turn: Turn, candidate: Candidate) -> tuple[Reason, ...]:
     if candidate.rubric is not None and domain.rubric_shape is not None:
         found += [reason(ReasonKind.FORMAT, fault) for fault in domain.rubric_shape.faults(candidate.rubric)]
     if candidate.check is not None:
-        fault = _check_fault(candidate, domain.check_kinds)
+        named = turn.rules.protocol.models
+        kinds = tuple(kind for kind in domain.check_kinds if kind != "judge" or not named or "judge" in named)
+        fault = _check_fault(candidate, kinds)
         found += [reason(ReasonKind.FORMAT, fault)] if fault else []
     if candidate.quote is not None and find_quote(candidate.quote, turn.source.text) is None:
         found.append(reason(ReasonKind.FAILED_QUALITY, "the quote does not stand in the source"))

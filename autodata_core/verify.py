@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -17,7 +17,7 @@ from autodata_core.errors import shorten
 from autodata_core.ports import Verifier, VerifierReply
 from autodata_core.records import Check
 
-__all__ = ["EXACT_VERIFIERS", "NumberVerifier", "TextVerifier", "fold_text", "read_number"]
+__all__ = ["EXACT_VERIFIERS", "NumberVerifier", "TextVerifier", "fold_text", "numbers_in", "read_number"]
 
 _DIGITS_MAX = 60
 """Longest number that is read; a longer one is no answer to a question a person asks."""
@@ -102,6 +102,17 @@ def read_number(text: str) -> tuple[Fraction | None, str, str]:
     before, after = stated[: found[0].start()].split(), stated[found[0].end() :].strip()
     prefix = before[-1] if before and _unit(before[-1]) in _CURRENCIES else ""
     return values.pop(), after if _unit(after) else prefix or after, ""
+
+
+def numbers_in(text: str) -> Iterator[Fraction]:
+    """Yield every number that a text states, as `read_number` reads them; a sign with a blank behind it may be a dash."""
+    text = unicodedata.normalize("NFKC", text).replace("−", "-")
+    for found in _NUMBER.finditer(text):
+        value = _value(found.group())
+        if value is not None:
+            yield value
+            if found.group()[1:2].isspace():
+                yield -value
 
 
 def _value(text: str) -> Fraction | None:

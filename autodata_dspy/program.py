@@ -15,11 +15,11 @@ import dspy
 from autodata_core.bridges import as_model, as_models
 from autodata_core.driver import Ports, adrive, drive
 from autodata_core.errors import RecipeError
-from autodata_core.item import ItemState, start
+from autodata_core.item import ItemState, item_id, start
 from autodata_core.ports import CoverageMap, NoCoverage, Verifier
 from autodata_core.recipe import EvaluationProtocol, Recipe, Rules
 from autodata_core.recipe_file import RecipeFile
-from autodata_core.records import Role, Source, fingerprint
+from autodata_core.records import Role, Source
 from autodata_core.rows import example_from
 from autodata_core.verify import EXACT_VERIFIERS
 from autodata_dspy.roles import EDITABLE, Team
@@ -100,8 +100,8 @@ class AutoData(dspy.Module):
         team = self._team or _team_of_settings()
         protocol = self.rules.protocol
         rules = Rules(recipe_from_program(self), protocol if protocol.models else protocol.with_models(team.identities()))
-        name = item or "it-" + fingerprint([made.id, made.sha256, 0])[:16]
-        state = start(made, item=name, run=run, fence_key=self._fence_key)
+        rules.check_roles(team.identities())
+        state = start(made, item=item or item_id(made), run=run, fence_key=self._fence_key)
         ports = team.ports({role: getattr(self, role) for role in EDITABLE})
         coverage = self._outside.coverage
         return rules, made, state, Ports(ports, NoCoverage() if coverage is None else coverage, self._outside.verifiers)

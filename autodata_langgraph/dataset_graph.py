@@ -15,13 +15,12 @@ from langgraph.graph import END, START, StateGraph
 from langgraph.runtime import get_runtime
 from typing_extensions import TypedDict
 
-from autodata_core.item import ItemState
+from autodata_core.item import ItemState, item_id
 from autodata_core.learnings import study
 from autodata_core.ports import MemoryStore, RecordStore
 from autodata_core.recipe import EvaluationProtocol, Recipe, Rules
 from autodata_core.records import Source
 from autodata_langgraph.context import AutodataContext, RecipeLike, rules_from
-from autodata_langgraph.item_graph import item_id
 from autodata_langgraph.runner import Assignment, Event, Pool, Progress
 
 __all__ = ["BATCH", "DatasetContext", "assignments_for", "create_dataset_graph"]

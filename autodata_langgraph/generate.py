@@ -87,6 +87,7 @@ async def agenerate(
     made = _sources(sources)
     ported = as_models(models)
     rules = rules_from(recipe, protocol)
+    rules.check_roles(ported)
     rules = Rules(rules.recipe, rules.protocol.with_models({role: m.identity for role, m in ported.items()}))
     context = DatasetContext(
         models=ported,

@@ -15,14 +15,14 @@ from langgraph.graph import END, START, StateGraph
 from typing_extensions import TypedDict
 
 from autodata_core.driver import aanswer_all, answer_all
-from autodata_core.item import PHASES, ItemState, Phase, start
+from autodata_core.item import PHASES, ItemState, Phase, item_id, start
 from autodata_core.loop import advance
 from autodata_core.recipe import EvaluationProtocol, Rules
 from autodata_core.records import Source
 from autodata_core.rows import example_from
 from autodata_langgraph.context import AutodataContext, RecipeLike, context_of_run, rules_from
 
-__all__ = ["ItemInput", "ItemOutput", "create_autodata_graph", "item_id"]
+__all__ = ["ItemInput", "ItemOutput", "create_autodata_graph"]
 
 _NEXT: Mapping[Phase, tuple[str, ...]] = {
     "propose": ("check", "refine", END),
@@ -63,13 +63,6 @@ class ItemOutput(TypedDict, total=False):
 
 class _State(ItemInput, ItemOutput, total=False):
     """Keys of the graph; `item` grows while the item runs."""
-
-
-def item_id(source: Source, slot: int = 0) -> str:
-    """Return the id of the `slot`-th item of a source."""
-    from autodata_core.records import fingerprint
-
-    return "it-" + fingerprint([source.id, source.sha256, slot])[:16]
 
 
 def create_autodata_graph(
@@ -121,6 +114,7 @@ def _begin(state: _State, rules: Rules, context: AutodataContext) -> tuple[Sourc
     source = Source.from_input(state.get("source"))
     if not rules.protocol.models:
         models = {role: model.identity for role, model in context.ports.models.items()}
+        rules.check_roles(models)
         rules = Rules(rules.recipe, rules.protocol.with_models(models))
     if "item" in state:
         return source, ItemState.from_json(state["item"]), rules

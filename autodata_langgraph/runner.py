@@ -88,6 +88,7 @@ class Progress:
             ModelUnreachableError: Too many items in a row got none.
         """
         self._infra_in_a_row = 0 if answered else self._infra_in_a_row + 1
+        self.note = self.note if answered else note
         if self._infra_in_a_row >= _INFRA_IN_A_ROW:
             raise ModelUnreachableError(
                 f"{_INFRA_IN_A_ROW} items in a row got no answer ({note}). What is finished is kept; "

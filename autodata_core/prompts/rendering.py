@@ -27,7 +27,9 @@ from autodata_core.views import (
 
 __all__ = ["Fence", "again", "render_challenger", "render_check", "render_judge", "render_solver", "visible"]
 
-_INVISIBLE = {"Cf", "Cs", "Co", "Cn"}
+_INVISIBLE = {"Cc", "Cf", "Cs", "Co", "Cn"}
+_LAYOUT = "\n\r\t"
+_CONTROL = re.compile(r"[^\x20-\x7e\n\r\t]")
 _ROLE_TOKEN = re.compile(r"<\|([^|<>]{1,40})\|>|\[(/?INST)\]|<(/?)(s|system|assistant|user)>", re.IGNORECASE)
 _HEADINGS = {
     ReasonKind.TOO_EASY: "TOO EASY for the weak solver",
@@ -66,9 +68,11 @@ class Fence:
 
 def visible(text: str) -> str:
     """Return text in which nothing can hide: invisible characters escaped, chat role tokens broken up."""
-    if not text.isascii():
+    if not text.isascii() or _CONTROL.search(text):
         text = "".join(
-            f"\\u{{{ord(c):x}}}" if unicodedata.category(c) in _INVISIBLE or 0xFE00 <= ord(c) <= 0xFE0F else c
+            f"\\u{{{ord(c):x}}}"
+            if (unicodedata.category(c) in _INVISIBLE and c not in _LAYOUT) or 0xFE00 <= ord(c) <= 0xFE0F
+            else c
             for c in text
         )
     return _ROLE_TOKEN.sub(lambda m: "‹" + m.group(0)[1:-1] + "›", text)
@@ -116,7 +120,8 @@ def _failures(failures: Sequence[FailureView], fence: Fence) -> str:
             continue
         lines.append(f"\n{heading}:")
         for failure in group:
-            lines.append(f"- round {failure.round}: {visible(failure.detail)}")
+            lines.append(f"- round {failure.round}:")
+            lines.append(fence.around("REASON", failure.detail))
             if failure.question:
                 lines.append(fence.around("QUESTION", failure.question))
     return "\n".join(lines)
@@ -134,7 +139,7 @@ def render_check(text: str, domain: Domain, view: CheckView, fence: Fence) -> tu
     ]
     parts = [
         fence.around("SOURCE", view.source_text),
-        f"Type: {visible(view.question_type)}",
+        fence.around("TYPE", view.question_type),
         fence.around("CONTEXT", view.context),
         fence.around("QUESTION", view.question),
     ]

@@ -67,7 +67,8 @@ def test_killed_half_way_and_repeated_the_run_gives_the_same_rows_and_pays_no_re
         place.documents(8)
         recipe = place.recipe()
         whole = start_process("run", recipe, "--out", tmp_path / "whole", "--concurrency", concurrency)
-        assert whole.wait(120) == 0, whole.communicate()
+        said = whole.communicate(timeout=120)
+        assert whole.returncode == 0, said
         golden, unbroken = (tmp_path / "whole" / "dataset.jsonl").read_bytes(), server.calls
         server.meter.clear()
         kills = 0
@@ -81,7 +82,8 @@ def test_killed_half_way_and_repeated_the_run_gives_the_same_rows_and_pays_no_re
             process.communicate()
         assert kills == 3, "the run ended before it was killed"
         last = start_process("run", recipe, "--out", place.out, "--concurrency", concurrency)
-        assert last.wait(120) == 0, last.communicate()
+        said = last.communicate(timeout=120)
+        assert last.returncode == 0, said
     assert (place.out / "dataset.jsonl").read_bytes() == golden
     repeated = sum(count - 1 for count in server.meter.values())
     in_flight = concurrency * 3  # items at once × attempts at once
@@ -116,7 +118,7 @@ def test_a_signal_leaves_a_readable_data_set(place, number, code):
             time.sleep(0.01)
         process.send_signal(number)
         began = time.monotonic()
-        out, err = process.communicate(timeout=15)
+        err = process.communicate(timeout=15)[1]
         assert time.monotonic() - began < 10
     assert process.returncode == code, err
     assert "Traceback" not in err

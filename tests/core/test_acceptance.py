@@ -38,7 +38,7 @@ def ones(right: int, of: int) -> list[Fraction]:
 # policy, weak, strong, reasons wanted
 BOUNDARIES = [
     # prose_s31: weak mean < 0.50
-    ("prose_s31", flat("0.5") , flat("0.9"), {TOO_EASY}),
+    ("prose_s31", flat("0.5"), flat("0.9"), {TOO_EASY}),
     ("prose_s31", flat(F("0.5") - EPS), flat("0.9"), set()),
     ("prose_s31", flat(F("0.5") + EPS), flat("0.9"), {TOO_EASY}),
     ("prose_s31", [F("0.4"), F("0.5"), F("0.6")], flat("0.9"), {TOO_EASY}),
@@ -161,9 +161,7 @@ def test_the_paper_s_presets_are_all_there() -> None:
 @pytest.mark.parametrize("name", PRESETS)
 def test_the_order_of_attempts_does_not_matter(name: str) -> None:
     weak, strong = [F(0), F("0.4"), F("0.7")], [F("0.5"), F("0.9"), F(1)]
-    said = {
-        tuple(r.kind for r in PRESETS[name].decide(w, s)) for w in permutations(weak) for s in permutations(strong)
-    }
+    said = {tuple(r.kind for r in PRESETS[name].decide(w, s)) for w in permutations(weak) for s in permutations(strong)}
     assert len(said) == 1
 
 

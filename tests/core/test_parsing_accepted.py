@@ -135,10 +135,14 @@ def test_a_candidate_may_leave_the_quote_out_and_an_empty_quote_is_none() -> Non
 
 
 def test_an_empty_context_is_allowed() -> None:
-    assert isinstance(parse_candidate(reply(json.dumps({**scripted_candidate(), "context": ""})), rubric=False), Candidate)
+    assert isinstance(
+        parse_candidate(reply(json.dumps({**scripted_candidate(), "context": ""})), rubric=False), Candidate
+    )
 
 
-@pytest.mark.parametrize("text", ['{"skip": "only a table of contents"}', 'Well:\n```json\n{"skip": " only a table of contents "}\n```'])
+@pytest.mark.parametrize(
+    "text", ['{"skip": "only a table of contents"}', 'Well:\n```json\n{"skip": " only a table of contents "}\n```']
+)
 @pytest.mark.parametrize("rubric", [True, False])
 def test_a_challenger_may_skip_a_source_and_say_why(text: str, rubric: bool) -> None:
     assert parse_candidate(reply(text), rubric=rubric) == Skip("only a table of contents")

@@ -94,7 +94,21 @@ FAMILIES: dict[str, list[tuple[str, str]]] = {
     "not a JSON number": [
         *[
             ("rubric", text(RUBRIC).replace('"weight": 3', f'"weight": {n}', 1))
-            for n in ("NaN", "Infinity", "-Infinity", "1e999", "-1e999", "1E+400", "3.0", "3.5", "+3", "03", "0x3", ".5", "3.")
+            for n in (
+                "NaN",
+                "Infinity",
+                "-Infinity",
+                "1e999",
+                "-1e999",
+                "1E+400",
+                "3.0",
+                "3.5",
+                "+3",
+                "03",
+                "0x3",
+                ".5",
+                "3.",
+            )
         ],
         ("checked", text(CHECKED).replace('"1001.5"', "NaN")),
         ("checked", text(CHECKED).replace('"1001.5"', "1e999")),
@@ -107,7 +121,10 @@ FAMILIES: dict[str, list[tuple[str, str]]] = {
         ("marks", '{"marks": [NaN, true, true]}'),
     ],
     "another type for a yes or no": [
-        *[("quality", Q.replace('"overall": true', f'"overall": {v}')) for v in ('"true"', '"false"', "1", "0", "null", "[]", "{}", '"yes"', "1.0", "True")],
+        *[
+            ("quality", Q.replace('"overall": true', f'"overall": {v}'))
+            for v in ('"true"', '"false"', "1", "0", "null", "[]", "{}", '"yes"', "1.0", "True")
+        ],
         *[("quality", Q.replace('"grounded": true', f'"grounded": {v}')) for v in ('"false"', "0", "null", '""')],
         *[("marks", '{"marks": [%s, true, true]}' % v) for v in ('"true"', "1", "0", "null", '"met"', "1.0", "[true]")],
         *[("equal", '{"correct": %s}' % v) for v in ('"true"', '"false"', "1", "0", "null", '"correct"', "[]")],
@@ -151,7 +168,10 @@ FAMILIES: dict[str, list[tuple[str, str]]] = {
         *[("marks", changed(MARKS, **{key: 3})) for key in ("total", "score", "overall", "points", "passed")],
         ("equal", "{}"),
         ("equal", changed(EQUAL, score=1)),
-        *[("checked", without(CHECKED, key)) for key in ("question", "check", "reference_answer", "skills", "question_type")],
+        *[
+            ("checked", without(CHECKED, key))
+            for key in ("question", "check", "reference_answer", "skills", "question_type")
+        ],
         ("checked", text({**CHECKED, "rubric": RUBRIC["rubric"]})),
         ("rubric", text({**RUBRIC, "check": CHECKED["check"]})),
         ("rubric", text(CHECKED)),
@@ -218,7 +238,7 @@ FAMILIES: dict[str, list[tuple[str, str]]] = {
         ("marks", '{"marks": [True, False, True]}'),
         ("marks", '{"marks": [true, ..., true]}'),
         ("marks", '{"marks"= [true, false, true]}'),
-        ("marks", '{“marks”: [true, false, true]}'),
+        ("marks", "{“marks”: [true, false, true]}"),
         ("marks", '{"marks": [true, false, true]; "why": ""}'),
         ("marks", '{"marks": [true, false, true], "why": "a\nb"}'),
         ("marks", '{"marks": [true, false, true], "why": "a\x00b"}'),
@@ -228,7 +248,7 @@ FAMILIES: dict[str, list[tuple[str, str]]] = {
         ("equal", "{correct}"),
         ("equal", "<correct>true</correct>"),
         ("equal", "{'correct': True}"),
-        ("equal", "{{\"correct\": true}}"),
+        ("equal", '{{"correct": true}}'),
     ],
     "text that is no text": [
         ("marks", '{"marks": [true, false, true], "why": "\\ud800"}'),
@@ -431,7 +451,11 @@ def test_the_longest_reply_that_is_read_takes_less_than_half_a_second(body: str)
 
 
 def test_a_fault_quotes_at_most_a_little_of_what_came() -> None:
-    for body in (changed(QUALITY, **{"k" * 100_000: 1}), changed(MARKS, **{"a\nb" * 500: 1}), '{"%s": 1}' % ("k" * 100_000)):
+    for body in (
+        changed(QUALITY, **{"k" * 100_000: 1}),
+        changed(MARKS, **{"a\nb" * 500: 1}),
+        '{"%s": 1}' % ("k" * 100_000),
+    ):
         with pytest.raises(ReplyFault) as caught:
             parse_quality(reply(body))
         assert len(str(caught.value)) < 600

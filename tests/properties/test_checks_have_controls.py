@@ -17,7 +17,9 @@ SMALL = st.integers(-20, 20).map(str)
 SHARE = st.fractions(-50, 50, max_denominator=40).map(str)
 VALUE = st.one_of(SMALL, DECIMAL, SHARE)
 TOLERANCE = st.sampled_from(["0", "0.01", "0.05", "0.1"])
-WORDS = st.text(st.characters(categories=["L", "N", "P", "Z"]), min_size=1, max_size=40).filter(lambda t: bool(fold_text(t)))
+WORDS = st.text(st.characters(categories=["L", "N", "P", "Z"]), min_size=1, max_size=40).filter(
+    lambda t: bool(fold_text(t))
+)
 
 
 def check(value: str, rel_tol: str = "0", unit: str | None = None) -> Check:

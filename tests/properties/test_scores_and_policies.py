@@ -83,7 +83,9 @@ def test_a_stricter_policy_never_accepts_more(
 
 
 @given(POLICY, SCORES, SCORES, st.randoms(use_true_random=False))
-def test_attempts_in_any_order_get_the_same_verdict(name: str, weak: list[Fraction], strong: list[Fraction], rng) -> None:  # type: ignore[no-untyped-def]
+def test_attempts_in_any_order_get_the_same_verdict(
+    name: str, weak: list[Fraction], strong: list[Fraction], rng
+) -> None:  # type: ignore[no-untyped-def]
     before = PRESETS[name].decide(weak, strong)
     rng.shuffle(weak)
     rng.shuffle(strong)

@@ -220,7 +220,7 @@ def _init_chat_model(spec: str, provider: str, name: str, arguments: dict[str, A
         if "Unsupported provider" in said:
             raise RecipeError(
                 f"There is no provider {provider!r} and no module of that name beside the recipe, in the model {spec!r}. "
-                f"{_nearest_provider(provider, said)}"
+                f"{_nearest_provider(provider, str(error))}"
             ) from None
         raise ModelError(f"The model {spec!r} cannot be made: {said}") from None
     return made

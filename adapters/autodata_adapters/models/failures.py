@@ -85,6 +85,7 @@ _AUTH_CODES = frozenset({"invalid_api_key", "api_key_invalid"})
 _AUTH_WORDS = ("api key not valid", "api_key_invalid")
 _MODEL_CODES = frozenset({"model_not_found"})
 _CONTEXT_CODES = frozenset({"context_length_exceeded", "exceed_context_size_error"})
+_CONTEXT_CLASSES = frozenset({"ContextLengthError", "ContextWindowExceededError", "ContextOverflowError"})
 _CONTEXT_WORDS = ("context_length_exceeded", "maximum context length", "prompt is too long")
 
 # Class names, most telling first; every class an exception inherits from counts. Ours are here so that a model that is
@@ -96,7 +97,6 @@ _NAMES: tuple[tuple[FailureKind, frozenset[str]], ...] = (
     (FailureKind.MODEL, frozenset({"UnsupportedModelError", "LMUnsupportedModelError", "NotFoundError"})),
     (FailureKind.MODEL, frozenset({"ConfigurationError", "LMConfigurationError", "CapabilityError"})),
     (FailureKind.MODEL, frozenset({"LMUnsupportedFeatureError", "UnsupportedProtocol", "InvalidURL", "ImportError"})),
-    (FailureKind.CONTEXT_LENGTH, frozenset({"ContextLengthError", "ContextWindowExceededError"})),
     (FailureKind.BAD_REQUEST, frozenset({"InvalidRequestError", "LMInvalidRequestError", "BadRequestError"})),
     (FailureKind.RATE_LIMIT, frozenset({"RateLimitError", "LMRateLimitError"})),
     (FailureKind.TIMEOUT, frozenset({"TimeoutException", "APITimeoutError", "LMTimeoutError", "TimeoutError"})),
@@ -151,7 +151,11 @@ def _kind(error: BaseException, status: int | None, text: str) -> FailureKind:
         return FailureKind.AUTH
     if codes & _MODEL_CODES:
         return FailureKind.MODEL
-    if codes & _CONTEXT_CODES or (status in (400, 413, 422) and _any_of(_CONTEXT_WORDS, lower)):
+    if (
+        codes & _CONTEXT_CODES
+        or _class_names(error) & _CONTEXT_CLASSES
+        or (status in (400, 413, 422) and _any_of(_CONTEXT_WORDS, lower))
+    ):
         return FailureKind.CONTEXT_LENGTH
     if status is not None and status >= 400:
         return _kind_of_status(status)
@@ -191,8 +195,9 @@ def _kind_of_class(error: BaseException) -> FailureKind:
         return FailureKind.TIMEOUT
     if any(names & _NOBODY_THERE for names in causes):
         return FailureKind.UNREACHABLE
-    # A wrapper of ours, or a client that keeps only the text of what happened.
-    return FailureKind.UNREACHABLE if str(error).startswith("unreachable:") else FailureKind.CONNECTION
+    # Our own error, come back through another framework.
+    ours = any(str(cause).startswith("unreachable:") for cause in _chain(error))
+    return FailureKind.UNREACHABLE if ours else FailureKind.CONNECTION
 
 
 def _chain(error: BaseException, limit: int = 8) -> Iterator[BaseException]:

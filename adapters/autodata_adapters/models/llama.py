@@ -34,7 +34,7 @@ _QUEUE = 10_000
 """Jobs that may wait; more is a caller without a bound of its own."""
 
 _PIECE = 128
-"""Tokens of a prompt that are read at a time. Between two pieces an answer can be abandoned; a piece takes about half a second."""
+"""Tokens of a prompt that are read at a time. Between two an answer can be abandoned; one takes about half a second."""
 
 _END_S = 30.0
 """How long the end of the program waits for the engines at most. Leaving while one reads crashes the interpreter."""
@@ -153,10 +153,10 @@ class LlamaPool:
 class _Engine:
     """One loaded model, used by one thread.
 
-    It keeps the prompt it read last, so that a further answer to it costs a tenth. A kept prompt must not change an answer, though:
-    reading a single token takes another path through the arithmetic than reading several, and an equal prompt leaves only its
-    last token to read. So a longer prompt is read before every prompt, which always leaves the last five tokens. With that, and
-    without flash attention, every log-probability was equal to the one of an engine that keeps nothing.
+    It keeps the prompt it read last, so that a further answer to it costs a tenth. A kept prompt must not change an answer,
+    though: reading a single token takes another path through the arithmetic than reading several, and an equal prompt leaves
+    only its last token to read. So a longer prompt is read before every prompt, which always leaves the last five tokens. With
+    that, and without flash attention, every log-probability was equal to the one of an engine that keeps nothing.
     """
 
     def __init__(self, weights: Path, n_ctx: int) -> None:

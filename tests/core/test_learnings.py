@@ -1,0 +1,79 @@
+"""What failures teach: counted, the same in any order, and never with text of a source."""
+
+from __future__ import annotations
+
+from itertools import permutations
+
+from autodata_core.learnings import study
+from autodata_core.records import Candidate, Check, Reason, ReasonKind, Round, Verdict
+
+SECRET = "nine hundred and four lamps stand in the lighthouse ledger"
+
+
+def tried(question_type: str, *kinds: ReasonKind, number: int = 1) -> Round:
+    candidate = Candidate(
+        question_type=question_type,
+        skills=("a",),
+        context=SECRET,
+        question=f"{SECRET}?",
+        reference_answer=SECRET,
+        check=Check(kind="judge"),
+        quote=SECRET,
+    )
+    reasons = tuple(Reason(kind=kind, stage="check", detail=SECRET) for kind in kinds)
+    return Round(number=number, candidate=candidate, verdict=Verdict(policy="p", reasons=reasons))
+
+
+EASY, STRONG, QUALITY = ReasonKind.TOO_EASY, ReasonKind.FAILED_STRONG, ReasonKind.FAILED_QUALITY
+ITEMS = [
+    ("it-1", (tried("sum", EASY), tried("sum", EASY), tried("sum"))),
+    ("it-2", (tried("sum", EASY), tried("sum", STRONG))),
+    ("it-3", (tried("ratio", QUALITY, QUALITY), tried("ratio", QUALITY), tried("ratio", QUALITY))),
+    ("it-4", (tried("ratio", EASY), tried("rare", EASY), tried("rare", EASY), tried("rare", EASY))),
+]
+
+
+def test_lessons_count_the_share_of_tries_that_failed_one_way() -> None:
+    lessons = study(ITEMS)
+    assert [(x.question_type, x.kind, x.share, x.tries, x.items) for x in lessons] == [
+        ("ratio", QUALITY, 0.75, 4, ("it-3",)),
+        ("sum", EASY, 0.6, 5, ("it-1", "it-2")),
+    ]
+
+
+def test_any_order_of_items_gives_the_same_lessons() -> None:
+    assert len({study(order) for order in permutations(ITEMS)}) == 1
+
+
+def test_no_lesson_holds_text_of_a_source_or_question() -> None:
+    for lesson in study(ITEMS):
+        text = lesson.text + str(lesson.view()) + str(lesson.to_json())
+        words = SECRET.split()
+        assert not [n for n in range(len(words) - 2) if " ".join(words[n : n + 3]) in text]
+
+
+def test_few_tries_few_failures_and_rounds_without_candidate_teach_nothing() -> None:
+    assert study([]) == ()
+    assert study([("it", (tried("a", EASY),) * 3)]) == ()
+    assert study([("it", (tried("a", EASY), *(tried("a"),) * 3))]) == ()
+    unread = Round(number=1, verdict=Verdict(policy="p", reasons=(Reason(kind=EASY, stage="s", detail="d"),)))
+    assert study([("it", (unread,) * 9)]) == ()
+
+
+def test_the_bounds_are_met_exactly() -> None:
+    two_of_four = (tried("a", EASY), tried("a", EASY), tried("a"), tried("a"))
+    (lesson,) = study([("it", two_of_four)])
+    assert (lesson.share, lesson.tries) == (0.5, 4)
+    assert "50% of 4 tries were TOO_EASY" in lesson.text
+
+
+def test_trouble_of_the_world_teaches_nothing() -> None:
+    for kind in (ReasonKind.INFRA, ReasonKind.BUDGET, ReasonKind.UNSAFE):
+        assert study([("it", (tried("a", kind),) * 8)]) == ()
+
+
+def test_at_most_eight_lessons_and_five_items_each() -> None:
+    many = [(f"it-{n:02d}", tuple(tried(f"type {t}", EASY) for t in range(12))) for n in range(9)]
+    lessons = study(many)
+    assert len(lessons) == 8
+    assert lessons[0].items == ("it-00", "it-01", "it-02", "it-03", "it-04")
