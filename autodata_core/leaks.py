@@ -74,5 +74,14 @@ def find_quote(quote: str, text: str) -> tuple[int, int] | None:
     words = quote.split()
     if not words:
         return None
-    match = re.search(r"\s+".join(re.escape(word) for word in words), text)
-    return match.span() if match else None
+    # Found in the text with single blanks, then placed in the real one: a pattern of words would try every start anew.
+    spans = [word.span() for word in re.finditer(r"\S+", text)]
+    single, wanted = " ".join(text[a:b] for a, b in spans), " ".join(words)
+    at = single.find(wanted)
+    if at < 0:
+        return None
+
+    def place(offset: int) -> int:
+        return spans[single.count(" ", 0, offset)][0] + offset - (single.rfind(" ", 0, offset) + 1)
+
+    return place(at), place(at + len(wanted) - 1) + 1

@@ -118,8 +118,8 @@ class EvaluationProtocol(Record):
         Raises:
             RecipeError: Unknown policy, or an even number of attempts under `majority`.
         """
-        chosen = policy if isinstance(policy, AcceptancePolicy) else policy_from(
-            domain.policy if policy is None else policy
+        chosen = (
+            policy if isinstance(policy, AcceptancePolicy) else policy_from(domain.policy if policy is None else policy)
         )
         weak = chosen.attempts[0] if weak_attempts is None else weak_attempts
         strong = chosen.attempts[1] if strong_attempts is None else strong_attempts
@@ -175,7 +175,9 @@ class Rules:
         needed += ["judge"] if self.domain.scoring == "rubric" else []
         for role in needed:
             if role not in models:
-                raise RecipeError(f"The domain {self.domain.name!r} needs a model for the {role}. Add models[{role!r}].")
+                raise RecipeError(
+                    f"The domain {self.domain.name!r} needs a model for the {role}. Add models[{role!r}]."
+                )
         if (self.protocol.quality_check or self.protocol.final_check) and "check" not in models:
             raise RecipeError(
                 "No model plays the quality check. Add models['check'] or models['judge'], or do without: "

@@ -32,9 +32,13 @@ def example_from(rules: Rules, source: Source, state: ItemState) -> Example:
         raise RecordError(f"Item {state.item!r} was accepted without a candidate; its state is damaged.")
     asked = _asked(rules, candidate)
     if state.prompts.get("weak") != asked or state.prompts.get("strong") != asked:
-        raise RecordError(f"Item {state.item!r} holds another question than its solvers were asked. The record was changed.")
+        raise RecordError(
+            f"Item {state.item!r} holds another question than its solvers were asked. The record was changed."
+        )
     if (len(last.weak), len(last.strong)) != (rules.protocol.weak_attempts, rules.protocol.strong_attempts):
-        raise RecordError(f"Item {state.item!r} has another number of attempts than its protocol. The record was changed.")
+        raise RecordError(
+            f"Item {state.item!r} has another number of attempts than its protocol. The record was changed."
+        )
     weak, strong = scores_of(last.weak, candidate), scores_of(last.strong, candidate)
     if rules.policy.decide(weak, strong):
         raise RecordError(f"Item {state.item!r} says accepted, but its marks do not. The record was changed.")
@@ -67,9 +71,7 @@ def example_from(rules: Rules, source: Source, state: ItemState) -> Example:
 
 def _asked(rules: Rules, candidate: Candidate) -> str:
     """Return the hash of what a solver is sent for this candidate, as `ModelRequest.messages_sha256` gives it."""
-    view = SolverView(
-        context=candidate.context, question=candidate.question, answer_format=rules.domain.answer_format
-    )
+    view = SolverView(context=candidate.context, question=candidate.question, answer_format=rules.domain.answer_format)
     return fingerprint([message.to_json() for message in render_solver(view)])
 
 

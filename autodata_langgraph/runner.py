@@ -125,8 +125,9 @@ class Pool:
             while workers:
                 done, rest = await asyncio.wait(workers, return_when=asyncio.FIRST_COMPLETED)
                 workers = list(rest)
-                for worker in done:
-                    worker.result()
+                errors = [error for worker in done if (error := worker.exception()) is not None]
+                if errors:
+                    raise errors[0]
                 if self.progress.stopped == "limit":
                     break
         except BudgetSpentError as error:

@@ -72,7 +72,7 @@ class Place:
             text = f"# Document {n}\n\nStation {n} measured an effect of size {n * 7 + 3} in the {n}-th series.\n"
             (self.path / "docs" / f"d{n:02d}.md").write_text(text)
 
-    def recipe(self, *, per_source: int = 1, extra: str = "", timeout_s: float = 20, retries: int = 0) -> Path:
+    def recipe(self, *, per_source: int = 1, extra: str = "", timeout_s: float = 20, retries: int = 2) -> Path:
         options = "".join(
             f'[models.options.{role}]\nbase_url = "{self.url}"\ntimeout_s = {timeout_s}\nretries = {retries}\n'
             for role in ("challenger", "weak", "strong", "judge")

@@ -126,8 +126,8 @@ FAMILIES: dict[str, list[tuple[str, str]]] = {
             for v in ('"true"', '"false"', "1", "0", "null", "[]", "{}", '"yes"', "1.0", "True")
         ],
         *[("quality", Q.replace('"grounded": true', f'"grounded": {v}')) for v in ('"false"', "0", "null", '""')],
-        *[("marks", '{"marks": [%s, true, true]}' % v) for v in ('"true"', "1", "0", "null", '"met"', "1.0", "[true]")],
-        *[("equal", '{"correct": %s}' % v) for v in ('"true"', '"false"', "1", "0", "null", '"correct"', "[]")],
+        *[("marks", f'{{"marks": [{v}, true, true]}}') for v in ('"true"', "1", "0", "null", '"met"', "1.0", "[true]")],
+        *[("equal", f'{{"correct": {v}}}') for v in ('"true"', '"false"', "1", "0", "null", '"correct"', "[]")],
         ("quality", '{"overall": "false"}'),
     ],
     "another type for a text or a list": [

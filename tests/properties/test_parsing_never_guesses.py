@@ -32,8 +32,7 @@ OBJECT = st.dictionaries(TEXT, JSON, max_size=5)
 def read(text: str) -> dict[str, Any] | None:
     try:
         return parse_object(text)
-    except ReplyFault as fault:
-        assert str(fault)
+    except ReplyFault:
         return None
 
 
@@ -79,7 +78,7 @@ def test_no_beginning_of_an_object_is_one(value: dict[str, Any]) -> None:
 @given(OBJECT, TEXT, JSON, JSON)
 def test_a_key_that_stands_twice_is_never_read(value: dict[str, Any], key: str, one: Any, two: Any) -> None:
     double = f"{json.dumps(key)}: {json.dumps(one)}, {json.dumps(key)}: {json.dumps(two)}"
-    for inner in ("{%s}" % double, '{"in": [1, {%s}]}' % double, '{"x": {"y": {%s}}}' % double):
+    for inner in (f"{{{double}}}", f'{{"in": [1, {{{double}}}]}}', f'{{"x": {{"y": {{{double}}}}}}}'):
         assert read(inner) is None
 
 
