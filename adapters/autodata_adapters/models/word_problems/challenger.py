@@ -72,7 +72,7 @@ def _reply(problem: Problem) -> dict[str, Any]:
     return {
         "question_type": problem.level,
         "skills": list(problem.skills),
-        "context": problem.section.text,
+        "context": problem.context,
         "question": problem.question,
         "reference_answer": f"{value} {problem.unit}",
         "check": {"kind": "number", "spec": {"value": value, "unit": problem.unit, "rel_tol": "0"}},

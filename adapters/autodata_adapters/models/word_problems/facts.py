@@ -32,6 +32,8 @@ class Fact:
     unit: str
     line: str
     """The verbatim line it stands in."""
+    header: tuple[str, ...] = ()
+    """The verbatim head of the table it stands in, empty for a line of text."""
 
     @property
     def quantity(self) -> str:
@@ -45,6 +47,13 @@ class Section:
     text: str
     """Verbatim, headings included."""
     facts: tuple[Fact, ...]
+
+    def excerpt(self, *used: Fact) -> str:
+        """Return the lines of the section that these figures need: heading, head of the table, their own lines."""
+        wanted = {line for fact in used for line in (fact.line, *fact.header)}
+        lines = self.text.split("\n")
+        headings = [line for line in lines if line.startswith("#")]
+        return "\n".join([*headings[-1:], *[""] * bool(headings), *[line for line in lines if line in wanted]])
 
 
 def read_sections(text: str) -> tuple[Section, ...]:
@@ -71,6 +80,7 @@ def _parts(text: str) -> Iterator[str]:
 
 def _facts(lines: list[str]) -> Iterator[Fact]:
     header: list[str] | None = None
+    head: tuple[str, ...] = ()
     heading = ""
     for line in lines:
         if len(line) > _LONGEST_LINE:
@@ -84,9 +94,11 @@ def _facts(lines: list[str]) -> Iterator[Fact]:
             continue
         cells = [cell.strip() for cell in line.strip().strip("|").split("|")]
         if header is None:
-            header = cells
-        elif not all(set(cell) <= set("-: ") for cell in cells):
-            yield from _row_facts(header, cells, line)
+            header, head = cells, (line,)
+        elif all(set(cell) <= set("-: ") for cell in cells):
+            head = (*head, line)
+        else:
+            yield from _row_facts(header, cells, line, head)
 
 
 def _line_fact(line: str, heading: str) -> Fact | None:
@@ -101,7 +113,7 @@ def _line_fact(line: str, heading: str) -> Fact | None:
     return Fact(label, attribute, _value(match["value"]), unit, line) if label else None
 
 
-def _row_facts(header: list[str], cells: list[str], line: str) -> Iterator[Fact]:
+def _row_facts(header: list[str], cells: list[str], line: str, head: tuple[str, ...]) -> Iterator[Fact]:
     subject = cells[0].strip(" *_")
     if not subject or len(cells) != len(header) or subject[0].isdigit():
         return
@@ -112,7 +124,7 @@ def _row_facts(header: list[str], cells: list[str], line: str) -> Iterator[Fact]
         unit = canonical(match["unit"] or (named["unit"] if named else ""))
         name = (named["name"] if named else title).strip(" *_").lower()
         if unit is not None and name:
-            yield Fact(subject, name, _value(match["value"]), unit, line)
+            yield Fact(subject, name, _value(match["value"]), unit, line, head)
 
 
 def _value(text: str) -> Fraction:

@@ -53,7 +53,8 @@ class Problem:
     answer: Fraction
     unit: str
     skills: tuple[str, ...]
-    section: Section
+    context: str
+    """The lines of the section that the question needs, verbatim."""
     quote: str
     """A verbatim line of the section that the answer rests on."""
 
@@ -180,9 +181,10 @@ def _fill(form: Form, section: Section, a: Fact, b: Fact | None, k: int, m: int,
     question = form.text.format(attr=a.attribute, a=a.subject, b=subject_b, k=k, m=m, unit=unit, per=per or "")
     if not _is_plain(value) or _states(question, value):
         return None
-    if form.level != "look_up" and _states(section.text, value):
+    context = section.excerpt(a, b) if b is not None and "{b}" in form.text else section.excerpt(a)
+    if form.level != "look_up" and _states(context, value):
         return None
-    return Problem(form.level, question, value, unit, form.skills, section, a.line)
+    return Problem(form.level, question, value, unit, form.skills, context, a.line)
 
 
 def _per(attribute: str) -> str | None:
