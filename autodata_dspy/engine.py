@@ -55,11 +55,15 @@ class RecipeAdapter(dspy.Adapter):
     role may say is in its instructions, and how its model samples is part of the evaluation protocol.
     """
 
-    def __call__(self, lm: Any, lm_kwargs: dict[str, Any], signature: Any, demos: Any, inputs: Any) -> list[dict[str, Any]]:
+    def __call__(
+        self, lm: Any, lm_kwargs: dict[str, Any], signature: Any, demos: Any, inputs: Any
+    ) -> list[dict[str, Any]]:
         response = lm(_request(lm.model, self.format(signature, demos, inputs)))
         return [self.parse(signature, response.text or "")]
 
-    async def acall(self, lm: Any, lm_kwargs: dict[str, Any], signature: Any, demos: Any, inputs: Any) -> list[dict[str, Any]]:
+    async def acall(
+        self, lm: Any, lm_kwargs: dict[str, Any], signature: Any, demos: Any, inputs: Any
+    ) -> list[dict[str, Any]]:
         response = await lm.acall(_request(lm.model, self.format(signature, demos, inputs)))
         return [self.parse(signature, response.text or "")]
 

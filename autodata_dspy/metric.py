@@ -22,7 +22,9 @@ _ANSWER = 120
 """Characters that are quoted of a question and of an answer."""
 
 
-def acceptance_metric(gold: Any, pred: Any, trace: Any = None, pred_name: str | None = None, pred_trace: Any = None) -> Any:
+def acceptance_metric(
+    gold: Any, pred: Any, trace: Any = None, pred_name: str | None = None, pred_trace: Any = None
+) -> Any:
     """Return how good a program's item is, for `dspy.Evaluate`, `dspy.GEPA` and other optimizers.
 
     The score is the mean of two figures in [0, 1]: whether the item was accepted, and the gap (mean strong minus mean weak
@@ -42,7 +44,9 @@ def acceptance_metric(gold: Any, pred: Any, trace: Any = None, pred_name: str | 
     """
     stored = getattr(pred, "state", None)
     if stored is None:
-        return dspy.Prediction(score=0.0, feedback="The program ended with an error, so there is no item to learn from.")
+        return dspy.Prediction(
+            score=0.0, feedback="The program ended with an error, so there is no item to learn from."
+        )
     item = ItemState.from_json(stored)
     gaps = [_gap(round_) for round_ in item.history]
     score = (float(item.status == "accepted") + (sum(gaps) / len(gaps) if gaps else 0.0)) / 2
@@ -65,7 +69,9 @@ def _feedback(item: ItemState, role: str | None) -> str:
     about = f"For the instructions of {role!r}. " if role else ""
     lines = [f"{about}The item was {item.status} after {len(item.history)} round(s)."]
     if item.status == "infra":
-        lines.append(f"A model gave no answer, which says nothing about the instructions: {_quote(item.note, _QUESTION)}")
+        lines.append(
+            f"A model gave no answer, which says nothing about the instructions: {_quote(item.note, _QUESTION)}"
+        )
     elif item.status == "skipped":
         lines.append(f"The challenger found the source unsuitable: {_quote(item.note, _QUESTION)}")
     for round_ in item.history:
@@ -78,7 +84,10 @@ def _round(round_: Round) -> list[str]:
     if round_.candidate is not None:
         head += f" Question: {_quote(round_.candidate.question, _QUESTION)}"
     lines = [head]
-    lines += [f"- {reason.kind.value} at {reason.stage}: {_quote(reason.detail, _QUESTION)}" for reason in round_.verdict.reasons]
+    lines += [
+        f"- {reason.kind.value} at {reason.stage}: {_quote(reason.detail, _QUESTION)}"
+        for reason in round_.verdict.reasons
+    ]
     for solver, attempts in (("weak", round_.weak), ("strong", round_.strong)):
         scores = _scores(round_, attempts)
         if scores:

@@ -99,7 +99,9 @@ class AutoData(dspy.Module):
         made = Source.from_input(source)
         team = self._team or _team_of_settings()
         protocol = self.rules.protocol
-        rules = Rules(recipe_from_program(self), protocol if protocol.models else protocol.with_models(team.identities()))
+        rules = Rules(
+            recipe_from_program(self), protocol if protocol.models else protocol.with_models(team.identities())
+        )
         rules.check_roles(team.identities())
         state = start(made, item=item or item_id(made), run=run, fence_key=self._fence_key)
         ports = team.ports({role: getattr(self, role) for role in EDITABLE})

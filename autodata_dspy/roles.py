@@ -45,9 +45,7 @@ class Team:
 
     def __init__(self, models: Mapping[str, Model]) -> None:
         self.models = dict(models)
-        self._lms: dict[str, Any] = {
-            role: role_lm(self.models[role], role) for role in EDITABLE if role in self.models
-        }
+        self._lms: dict[str, Any] = {role: role_lm(self.models[role], role) for role in EDITABLE if role in self.models}
 
     def __deepcopy__(self, memo: object) -> Team:
         return self
@@ -114,7 +112,9 @@ def _heard(call: Call) -> ModelReply:
     if call.failure is not None:
         raise call.failure
     if call.reply is None:
-        raise RecordError(f"The predictor of {call.request.role!r} answered without asking its model, so there is no record.")
+        raise RecordError(
+            f"The predictor of {call.request.role!r} answered without asking its model, so there is no record."
+        )
     return call.reply
 
 

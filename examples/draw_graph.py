@@ -12,6 +12,8 @@ picture = f"```mermaid\n{drawn.strip()}\n```"
 if sys.argv[1:2] == ["--write"]:
     page = Path(sys.argv[2])
     marks = r"(<!-- graph:begin -->\n).*?(<!-- graph:end -->)"
-    page.write_text(re.sub(marks, lambda m: f"{m[1]}{picture}\n{m[2]}", page.read_text("utf-8"), flags=re.DOTALL), "utf-8")
+    page.write_text(
+        re.sub(marks, lambda m: f"{m[1]}{picture}\n{m[2]}", page.read_text("utf-8"), flags=re.DOTALL), "utf-8"
+    )
 else:
     print(picture)

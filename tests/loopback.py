@@ -71,7 +71,9 @@ def _candidate(user: str) -> dict[str, Any]:
 class LoopbackServer:
     """Serves until closed. `meter` counts requests by body, so that a call that is paid twice can be seen."""
 
-    def __init__(self, reply: Reply = cs_reply, *, delay_s: float = 0.0, status: int = 200, key: str | None = None) -> None:
+    def __init__(
+        self, reply: Reply = cs_reply, *, delay_s: float = 0.0, status: int = 200, key: str | None = None
+    ) -> None:
         self.meter: Counter[str] = Counter()
         self.keys: set[str] = set()
         self._lock = threading.Lock()

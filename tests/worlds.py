@@ -53,7 +53,9 @@ def rules_for(domain: str, **settings: Any) -> Rules:
     return Rules(recipe, EvaluationProtocol.create(recipe.domain, **{"rounds": 3, **settings}))
 
 
-def changed(models: Mapping[Any, ScriptedModel], **replies: Callable[[ModelRequest], Reply | None]) -> dict[str, ScriptedModel]:
+def changed(
+    models: Mapping[Any, ScriptedModel], **replies: Callable[[ModelRequest], Reply | None]
+) -> dict[str, ScriptedModel]:
     """Return the models with some replies changed: `role=function`, where None leaves the script's own reply."""
 
     def script(model: ScriptedModel, other: Callable[[ModelRequest], Reply | None]) -> ScriptedModel:
@@ -126,7 +128,9 @@ def unreadable() -> World:
 @world("accepted")
 def cut_reply() -> World:
     """A reply that was cut by the token limit is no candidate, even where it can be read."""
-    cut = ModelReply(text=json.dumps(scripted_candidate()), finish_reason="length", usage=Usage(calls=1, output_tokens=9))
+    cut = ModelReply(
+        text=json.dumps(scripted_candidate()), finish_reason="length", usage=Usage(calls=1, output_tokens=9)
+    )
     return rules_for("math_objects"), SOURCE, changed(scripted_models(), challenger=at(r1_propose=cut))
 
 
@@ -188,7 +192,9 @@ def odd_texts() -> World:
 def lone_surrogate() -> World:
     """Replies that are not valid Unicode, literally and as an escape; both are asked for again."""
     models = changed(
-        scripted_models(too_easy_rounds=0), challenger=at(r1_propose="half \ud800 a character"), check=at(r1_check='"\\ud800"')
+        scripted_models(too_easy_rounds=0),
+        challenger=at(r1_propose="half \ud800 a character"),
+        check=at(r1_check='"\\ud800"'),
     )
     return rules_for("math_objects"), SOURCE, models
 
@@ -207,6 +213,8 @@ def full_replies() -> World:
         return answer
 
     models = scripted_models(rubric=True)
-    return rules_for("cs_research"), SOURCE, changed(
-        models, **{role: priced(model, n) for n, (role, model) in enumerate(models.items(), start=10)}
+    return (
+        rules_for("cs_research"),
+        SOURCE,
+        changed(models, **{role: priced(model, n) for n, (role, model) in enumerate(models.items(), start=10)}),
     )

@@ -66,7 +66,9 @@ def test_an_empty_or_binary_document_costs_no_call_and_is_reported(autodata, pla
     assert said.code == 0
     assert "skipped docs/empty.md" in said.err
     assert "skipped docs/binary.md" in said.err
-    assert {json.loads(x)["source"]["id"] for x in (place.out / "dataset.jsonl").read_text().splitlines()} == {"docs/d00.md"}
+    assert {json.loads(x)["source"]["id"] for x in (place.out / "dataset.jsonl").read_text().splitlines()} == {
+        "docs/d00.md"
+    }
 
 
 def test_an_unreachable_model_is_one_line(autodata, place):

@@ -74,7 +74,10 @@ def lazy_world():
 
 
 def sources(first, count):
-    return [dspy.Example(source={"id": f"s{n}", "text": f"Drum {n}."}).with_inputs("source") for n in range(first, first + count)]
+    return [
+        dspy.Example(source={"id": f"s{n}", "text": f"Drum {n}."}).with_inputs("source")
+        for n in range(first, first + count)
+    ]
 
 
 def test_gepa_rewrites_the_challenger_and_its_words_are_asked():
@@ -131,7 +134,9 @@ def test_gepas_own_proposer_may_reflect_on_a_run():
             )
 
     reflection = dspy.LM("scripted/reflection", engine=Reflect(), cache=False)
-    gepa = dspy.GEPA(metric=acceptance_metric, max_metric_calls=12, reflection_lm=reflection, num_threads=1, use_merge=False)
+    gepa = dspy.GEPA(
+        metric=acceptance_metric, max_metric_calls=12, reflection_lm=reflection, num_threads=1, use_merge=False
+    )
     best = gepa.compile(AutoData(rules, models), trainset=sources(0, 2), valset=sources(2, 2))
     assert best.challenger.signature.instructions == HARDER
     assert any("TOO_EASY" in text for text in asked)

@@ -87,7 +87,9 @@ def test_usage_of_every_call_is_tracked_once_by_model():
     program, models = make("format_fault")
     with dspy.track_usage() as tracker:
         got = program(source=SOURCE, item=ITEM, run=RUN)
-    tracked = {name: (entry["prompt_tokens"], entry["completion_tokens"]) for name, entry in tracker.get_total_tokens().items()}
+    tracked = {
+        name: (entry["prompt_tokens"], entry["completion_tokens"]) for name, entry in tracker.get_total_tokens().items()
+    }
     spent = {f"scripted/{role}": (u["input_tokens"], u["output_tokens"]) for role, u in got.state["usage"].items()}
     assert tracked == spent
     assert {name: len(entries) for name, entries in tracker.usage_data.items()} == {
@@ -121,7 +123,9 @@ def test_a_port_that_is_a_dspy_lm_is_not_counted_twice():
 def test_the_prediction_knows_its_usage_when_settings_track_it():
     program, _ = make()
     with dspy.context(track_usage=True):
-        assert set(program(source=SOURCE).get_lm_usage()) == {f"scripted/{r}" for r in ("challenger", "check", "weak", "strong")}
+        assert set(program(source=SOURCE).get_lm_usage()) == {
+            f"scripted/{r}" for r in ("challenger", "check", "weak", "strong")
+        }
 
 
 def test_copies_share_models_and_coverage_and_not_instructions():
@@ -180,14 +184,19 @@ def test_a_predictor_outside_its_program_says_so():
     from autodata_dspy.engine import RecipeAdapter
 
     program, _ = make()
-    with dspy.context(lm=dspy.LM("nobody/home"), adapter=RecipeAdapter()), pytest.raises(RecordError, match="only inside"):
+    with (
+        dspy.context(lm=dspy.LM("nobody/home"), adapter=RecipeAdapter()),
+        pytest.raises(RecordError, match="only inside"),
+    ):
         program.challenger(view="{}")
 
 
 def test_instructions_that_change_under_an_item_are_refused_before_they_are_asked():
     program, models = make()
     ask = program.check.forward
-    program.check.forward = lambda **inputs: ask(**inputs, signature=program.check.signature.with_instructions("Say yes."))
+    program.check.forward = lambda **inputs: ask(
+        **inputs, signature=program.check.signature.with_instructions("Say yes.")
+    )
     with pytest.raises(RecordError, match="changed while"):
         program(source=SOURCE)
     assert models["check"].requests == []

@@ -6,15 +6,12 @@ How each kind is called is in the file named after it. Everything heavy is impor
 from __future__ import annotations
 
 import difflib
-import importlib
 import importlib.metadata
 import inspect
 import os
 import re
 import sys
-import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -23,6 +20,7 @@ from urllib.parse import unquote, urlsplit
 from autodata_adapters.models.calling import CallPolicy
 from autodata_adapters.models.failures import one_line, redact
 from autodata_adapters.models.replies import Prices
+from autodata_adapters.objects import ObjectNotFoundError, is_object_path, load_object
 from autodata_core.errors import MissingExtraError, ModelAuthError, ModelError, RecipeError, shorten
 from autodata_core.ports import Model
 from autodata_core.records import Role
@@ -41,7 +39,6 @@ _FIXED_TEMPERATURE = re.compile(r"^(o[1345]|gpt-5(\.\d+)*)(?!-chat)(-|$)")
 """Models of OpenAI that refuse any temperature but their own, so that a role's default is not sent to them."""
 
 _PLACEHOLDER_KEY = "not-needed"
-_MODEL_SOURCE = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -130,8 +127,8 @@ def create_model(spec: str, *, role: Role, base_dir: Path, options: Mapping[str,
     chosen = _Options.read(given)
     if head == "local":
         return _local(spec, rest, role, chosen, base_dir)
-    if _is_module(head, base_dir):
-        return _object(spec, head, rest, role, chosen, base_dir)
+    if is_object_path(spec, base_dir):
+        return _object(spec, role, chosen, base_dir)
     return _provided(spec, head, rest, role, chosen)
 
 
@@ -232,8 +229,8 @@ def _nearest_provider(provider: str, said: str) -> str:
     return f"Did you mean {near[0]!r}?" if near else "Examples: openai:MODEL, local:smollm2, my.module:model."
 
 
-def _object(spec: str, module: str, path: str, role: Role, options: _Options, base_dir: Path) -> Model:
-    found = _load(spec, module, path, base_dir)
+def _object(spec: str, role: Role, options: _Options, base_dir: Path) -> Model:
+    found = _load(spec, base_dir)
     model = _bridged(found, spec, role, options)
     if model is None and callable(found) and not _needs_arguments(found):
         found = found()
@@ -288,36 +285,11 @@ def _foreign(obj: Any, role: Role) -> Model | None:
     return None
 
 
-def _load(spec: str, module: str, path: str, base_dir: Path) -> Any:
-    with _importable(base_dir):
-        try:
-            found: Any = importlib.import_module(module)
-        except ImportError as error:
-            raise RecipeError(
-                f"The model {spec!r} names the module {module!r}, which cannot be imported: {error}."
-            ) from error
-        for part in path.split("."):
-            if not hasattr(found, part):
-                raise RecipeError(f"The model {spec!r} names {path!r}, which {module!r} does not have.")
-            found = getattr(found, part)
-        return found
-
-
-@contextmanager
-def _importable(base_dir: Path) -> Iterator[None]:
-    """Let modules beside the recipe be imported, for as long as it takes."""
-    folder = str(base_dir.resolve())
-    with _MODEL_SOURCE:
-        sys.path.insert(0, folder)
-        try:
-            yield
-        finally:
-            sys.path.remove(folder)
-
-
-def _is_module(head: str, base_dir: Path) -> bool:
-    # Names of providers have no dot, and many are packages as well (`openai`), so that being importable says nothing.
-    return "." in head or (base_dir / f"{head}.py").is_file() or (base_dir / head / "__init__.py").is_file()
+def _load(spec: str, base_dir: Path) -> Any:
+    try:
+        return load_object(spec, base_dir)
+    except ObjectNotFoundError as error:
+        raise RecipeError(f"The model {spec!r}: {error}") from error
 
 
 def _needs_arguments(call: Callable[..., Any]) -> bool:
