@@ -135,8 +135,10 @@ def draw(sections: Sequence[Section], level: str, random: Random, avoid: frozens
     """Return a sound problem of a level that is not among `avoid`, or None when none was found."""
     forms = [form for form in FORMS if form.level == level]
     facts = [(section, fact) for section in sections for fact in section.facts]
-    for _ in range(_TRIES if facts else 0):
-        section, a = random.choice(facts)
+    # The easiest look-up is a line that says one thing; tables come when such lines are used up.
+    lines = [(section, fact) for section, fact in facts if not fact.header] if level == LEVELS[0] else []
+    for n in range(_TRIES if facts else 0):
+        section, a = random.choice(lines if lines and n < _TRIES // 2 else facts)
         form = random.choice(forms)
         peers = [f for f in section.facts if f.attribute == a.attribute and f.unit == a.unit and f.subject != a.subject]
         b = random.choice(peers) if peers else None
