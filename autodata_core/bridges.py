@@ -29,7 +29,7 @@ def as_model(value: Any, role: Role) -> Model:
     """Return `value` as a model.
 
     Args:
-        value: A `Model`, or what a bridge knows: a LangChain chat model, a `dspy.LM`.
+        value: A `Model`, or what a bridge knows: a LangChain chat model, a `dspy.LM`, a spec such as `local:smollm2`.
         role: Who it will play; a bridge may set the role's default temperature.
 
     Raises:
@@ -40,7 +40,8 @@ def as_model(value: Any, role: Role) -> Model:
     # Only a bridge whose host made the object can know it, so other hosts are not even imported.
     roots = {base.__module__.partition(".")[0] for base in type(value).__mro__}
     for name, load in _bridges():
-        if not any(root == name or root.startswith(f"{name}_") for root in roots):
+        wanted = name == "spec" if isinstance(value, str) else _made_by(name, roots)
+        if not wanted:
             continue
         made = load()(value, role)
         if made is not None:
@@ -50,6 +51,10 @@ def as_model(value: Any, role: Role) -> Model:
         f"models[{role!r}] is {shorten(value)}, which no bridge knows ({known}). "
         "Pass a LangChain chat model, a dspy.LM, or an object with identity, complete and acomplete."
     )
+
+
+def _made_by(host: str, roots: set[str]) -> bool:
+    return any(root == host or root.startswith(f"{host}_") for root in roots)
 
 
 def as_models(values: Mapping[str, Any]) -> dict[str, Model]:

@@ -47,8 +47,11 @@ _KEY_BEFORE = re.compile(r"\"\s*:\Z")
 _BRACES_TRIED = 64
 """Beside a fence so many openings are tried; prose with more of them is no prose."""
 _REFUSAL = re.compile(
-    r"\A\W*(?:i['’]?m (?:really |very )?sorry|sorry,|i (?:can(?:no|['’])t|cannot|am unable to|won['’]t)"
-    r"|i['’]?m (?:not able|unable) to|as an ai\b|as a language model\b|unfortunately,? i (?:can|am))",
+    r"\A\W*(?:(?:i['’]?m|i am) (?:really |very |so )?sorry\b|sorry,|as an ai\b|as a (?:large )?language model\b"
+    # "I cannot overstate how …" is an answer; a refusal names what it will not do.
+    r"|(?:unfortunately,? |but )?i(?: can(?:no|['’])t| cannot| am unable to| am not able to| won['’]t|['’]m (?:not able|unable) to)"
+    r" (?:help|assist|answer|provide|comply|fulfil|do (?:that|this)|complete|continue|share|discuss|engage|support|give|create"
+    r"|write))",
     re.IGNORECASE,
 )
 

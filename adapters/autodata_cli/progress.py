@@ -20,6 +20,7 @@ class Display:
 
     def __init__(self, run: Run, items: int) -> None:
         self._run = run
+        self._refused = 0  # questions, over all rounds
         self._console = Console(stderr=True, highlight=False)
         self._bar = Progress(
             TextColumn("{task.description}", markup=False),
@@ -50,7 +51,7 @@ class Display:
         if event["kind"] != "finished":
             return
         counts = self._run.progress.counts
-        refused = sum(n for status, n in counts.items() if status != "accepted")
+        self._refused += sum(1 for played in event["state"]["history"] if played["verdict"]["reasons"])
         cost = self._run.budget.spent.cost_usd
-        figures = f"accepted {counts.get('accepted', 0)}  refused {refused}  ${cost:.4f}"
+        figures = f"accepted {counts.get('accepted', 0)}  refused {self._refused}  ${cost:.4f}"
         self._bar.update(self._task, completed=sum(counts.values()), figures=figures)

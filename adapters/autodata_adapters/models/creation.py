@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from autodata_adapters.models.langchain import Structured
 
-__all__ = ["create_model"]
+__all__ = ["bridge_spec", "create_model"]
 
 _TEMPERATURE: dict[Role, float] = {"challenger": 1.0, "check": 0.0, "weak": 1.0, "strong": 1.0, "judge": 0.0}
 """Attempts must differ, judgements must not. Ours."""
@@ -130,6 +130,11 @@ def create_model(spec: str, *, role: Role, base_dir: Path, options: Mapping[str,
     if is_object_path(spec, base_dir):
         return _object(spec, role, chosen, base_dir)
     return _provided(spec, head, rest, role, chosen)
+
+
+def bridge_spec(value: object, role: Role) -> Model | None:
+    """Return the model of a spec, with default options and paths from the working folder; None for what is no text."""
+    return create_model(value, role=role, base_dir=Path.cwd()) if isinstance(value, str) else None
 
 
 def _local(spec: str, what: str, role: Role, options: _Options, base_dir: Path) -> Model:
