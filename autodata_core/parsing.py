@@ -49,7 +49,7 @@ _BRACES_TRIED = 64
 _REFUSAL = re.compile(
     r"\A\W*(?:(?:i['’]?m|i am) (?:really |very |so )?sorry\b|sorry,|as an ai\b|as a (?:large )?language model\b"
     # "I cannot overstate how …" is an answer; a refusal names what it will not do.
-    r"|(?:unfortunately,? |but )?i(?: can(?:no|['’])t| cannot| am unable to| am not able to| won['’]t|['’]m (?:not able|unable) to)"
+    r"|(?:unfortunately,? |but )?i(?: can(?:no|['’])t| cannot| am (?:unable|not able) to| won['’]t|['’]m (?:not able|unable) to)"
     r" (?:help|assist|answer|provide|comply|fulfil|do (?:that|this)|complete|continue|share|discuss|engage|support|give|create"
     r"|write))",
     re.IGNORECASE,

@@ -171,6 +171,9 @@ async def _produce(run: Run, folder: RunFolder, store: SqliteRunStore) -> Datase
         return Dataset(tuple(store.examples()), dict(progress.counts), workspace.rules.recipe, "interrupted")
     finally:
         coverage.close()
+        for model in workspace.models.values():
+            if (close := getattr(model, "aclose", None)) is not None:
+                await close()
 
 
 def _watch_signals(run: Run, task: asyncio.Future[Dataset]) -> None:

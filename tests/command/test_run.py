@@ -4,6 +4,8 @@ import json
 import os
 import signal
 import sqlite3
+import subprocess
+import sys
 import time
 
 import pytest
@@ -164,6 +166,24 @@ def test_preview_shows_rows_and_writes_nothing(autodata, place):
     assert said.code == 0, said.err
     assert said.out.count("question ") == 2
     assert not place.out.exists()
+
+
+TWICE = """
+import sys
+from langchain_openai import ChatOpenAI
+from autodata_core import Recipe
+from autodata_langgraph import generate
+models = {role: ChatOpenAI(model=role, base_url=sys.argv[1], api_key="x") for role in ("challenger", "weak", "strong", "judge")}
+for n in range(3):
+    made = generate(Recipe.for_domain("cs_research"), [{"text": f"Document {n}, {m}."} for m in range(4)], models=models)
+    print(dict(made.counts))
+"""
+
+
+def test_generate_several_times_with_the_same_chat_models(server):
+    """A chat model keeps connections of the first call's event loop, which is gone at the second."""
+    done = subprocess.run([sys.executable, "-c", TWICE, server.url], capture_output=True, text=True, check=False)
+    assert done.stdout.split("\n")[:3] == ["{'accepted': 4}"] * 3, done.stderr
 
 
 def test_check_spends_at_most_one_call_per_model(autodata, place, server):

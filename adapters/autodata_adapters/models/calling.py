@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-from autodata_adapters.models.failures import DeadlineError, Failure, FailureKind, classify
+from autodata_adapters.models.failures import DeadlineError, Failure, FailureKind, classify, is_stale
 from autodata_adapters.models.slots import Slots
 from autodata_core.errors import AutodataError, ModelAuthError, ModelError, ModelQuotaError
 from autodata_core.ports import ModelReply, ModelRequest
@@ -32,6 +32,8 @@ T = TypeVar("T")
 _FIRST_WAIT_S = 0.5
 _LONGEST_WAIT_S = 30.0
 """Backoff doubles from the first to the longest. Ours."""
+_STALE = 1000
+"""As many connections as a client's pool can hold."""
 
 
 def utc_now() -> datetime:
@@ -157,6 +159,8 @@ class _Call:
     model: ResilientModel
     tries: int = 0
     kinds: set[FailureKind] = field(default_factory=set)
+    stale: int = 0
+    """Tries that met a connection of a closed event loop; they reached nobody and do not count."""
     ends: float = 0.0
 
     def __post_init__(self) -> None:
@@ -188,6 +192,10 @@ class _Call:
         """
         if isinstance(error, AutodataError):
             raise error
+        if is_stale(error) and self.stale < _STALE:
+            self.stale += 1
+            self.tries -= 1
+            return 0.0
         failure = classify(error, secrets=self.model._secrets, now=self._ambient.now())
         self.kinds.add(failure.kind)
         # A traceback prints the cause as it came; with a secret in it the cause must not be shown.

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import importlib.metadata
+import importlib.util
 import inspect
 import os
 import re
@@ -187,6 +188,8 @@ def _provided(spec: str, provider: str, name: str, role: Role, options: _Options
         "timeout": options.timeout_s,  # ends the threads of calls that were given up
         "max_retries": 0,
     }
+    client = _own_client(provider)
+    arguments |= {"http_async_client": client}
     model = _init_chat_model(spec, provider, name, {k: v for k, v in arguments.items() if v is not None}, keys)
     params = {"temperature": temperature, "max_tokens": options.max_tokens}
     return LangChainModel(
@@ -199,7 +202,17 @@ def _provided(spec: str, provider: str, name: str, role: Role, options: _Options
         policy=options.policy,
         secrets=keys,
         key_hint=f"Check the environment variable {options.api_key_env}." if options.api_key_env else "",
+        aclose=None if client is None else client.aclose,
     )
+
+
+def _own_client(provider: str) -> Any:
+    """Return an HTTP client that can be closed with its run; the one that langchain shares outlives every event loop."""
+    if provider != "openai" or importlib.util.find_spec("openai") is None:
+        return None
+    from openai import DefaultAsyncHttpxClient
+
+    return DefaultAsyncHttpxClient()
 
 
 def _init_chat_model(spec: str, provider: str, name: str, arguments: dict[str, Any], keys: set[str]) -> BaseChatModel:

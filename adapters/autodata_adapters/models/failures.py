@@ -127,6 +127,21 @@ def classify(error: BaseException, *, secrets: Iterable[str] = (), now: datetime
     return Failure(kind=kind, message=message, retry=retry, wait_s=wait_s)
 
 
+def is_stale(error: BaseException) -> bool:
+    """Return whether a client reached for a connection of an event loop that is gone. Nothing was sent; try again.
+
+    Clients keep connections in a pool that outlives the loop, so that the second `asyncio.run` of a process meets them.
+    """
+    seen: set[int] = set()
+    cause: BaseException | None = error
+    while cause is not None and id(cause) not in seen:
+        seen.add(id(cause))
+        if isinstance(cause, RuntimeError) and "loop is closed" in str(cause):
+            return True
+        cause = cause.__cause__ or cause.__context__
+    return False
+
+
 def redact(text: str, secrets: Iterable[str]) -> str:
     """Return `text` without the secrets, in plain, URL and base64 form, and without user info in URLs."""
     for secret in sorted({s for s in secrets if s}, key=len, reverse=True):

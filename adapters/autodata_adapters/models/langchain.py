@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, Literal, get_args
 from urllib.parse import urlsplit, urlunsplit
 
@@ -53,6 +53,7 @@ class LangChainModel(ResilientModel):
         secrets: Iterable[str] = (),
         key_hint: str = "",
         ambient: Ambient | None = None,
+        aclose: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         """Wrap a chat model.
 
@@ -71,6 +72,7 @@ class LangChainModel(ResilientModel):
             secrets: Values to keep out of messages, besides the model's own keys.
             key_hint: Where the key comes from.
             ambient: Clock, sleep and chance.
+            aclose: Closes the model's connections at the end of a run, when they are its own.
         """
         if structured not in get_args(Structured):
             raise RecipeError(f"structured is 'prompt' or 'json_schema'; got {structured!r}.")
@@ -95,6 +97,12 @@ class LangChainModel(ResilientModel):
         )
         keys = (*secrets, *_keys_of(model))
         super().__init__(identity, policy=policy, secrets=keys, key_hint=key_hint, ambient=ambient)
+        self._aclose = aclose
+
+    async def aclose(self) -> None:
+        """Close the connections that this model owns, in the event loop that used them. The end: nothing is asked after it."""
+        if self._aclose is not None:
+            await self._aclose()
 
     def _once(self, request: ModelRequest, left_s: float) -> ModelReply:
         try:
