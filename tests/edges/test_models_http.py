@@ -8,7 +8,7 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -154,12 +154,24 @@ def ask(request: pytest.FixtureRequest) -> Callable[..., Any]:
     return call
 
 
+_made: list[Any] = []
+
+
+@pytest.fixture(autouse=True)
+async def _closed() -> AsyncIterator[None]:
+    """Close the connections of every model in the loop that used them, as a run does at its end."""
+    yield
+    while _made:
+        await _made.pop().aclose()
+
+
 def make(provider: Provider, monkeypatch: pytest.MonkeyPatch | None = None, **options: Any) -> Any:
     if monkeypatch is not None:
         monkeypatch.setenv("CANARY_KEY", SECRET)
         options["api_key_env"] = "CANARY_KEY"
     chosen = {"base_url": provider.url, "timeout_s": 5.0, "retries": 2, **options}
-    return create_model("openai:some-model", role="weak", options=chosen, base_dir=Path())
+    _made.append(create_model("openai:some-model", role="weak", options=chosen, base_dir=Path()))
+    return _made[-1]
 
 
 async def test_a_good_answer_comes_back_with_usage_served_name_and_cost(provider: Provider, ask: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -101,7 +102,9 @@ class LangChainModel(ResilientModel):
 
     async def aclose(self) -> None:
         """Close the connections that this model owns, in the event loop that used them. The end: nothing is asked after it."""
-        if self._aclose is not None:
+        if self._aclose is None:
+            return
+        with contextlib.suppress(RuntimeError):  # connections of a loop that is gone cannot be closed
             await self._aclose()
 
     def _once(self, request: ModelRequest, left_s: float) -> ModelReply:
