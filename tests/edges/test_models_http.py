@@ -339,4 +339,6 @@ def test_one_model_serves_several_event_loops(provider: Provider) -> None:
 
     model = make(provider)
     assert [asyncio.run(model.acomplete(request())).error for _ in range(3)] == [None, None, None]
+    _made.clear()
+    del model
     gc.collect()
