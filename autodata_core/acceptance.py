@@ -1,4 +1,4 @@
-"""Whether a candidate is in: policies over exact scores, and the presets of PAPER §4.
+"""Whether a candidate is in: policies over exact scores, and the presets of Autodata (arXiv 2606.25996).
 
 A policy is a list of bounds. Nothing else in the package compares a score with a threshold.
 """
@@ -139,7 +139,7 @@ def _bounds(*texts: str) -> tuple[Bound, ...]:
 PRESETS: Mapping[str, AcceptancePolicy] = {
     policy.name: policy
     for policy in (
-        # PAPER §4, first row: the paper's prose (section 3.1).
+        # The paper's prose (section 3.1).
         AcceptancePolicy("prose_s31", _bounds("weak.mean < 0.50", "strong.mean >= 0.65", "gap >= 0.20"), (3, 3)),
         # The prompt printed in the paper's appendix C.1, which contradicts the prose.
         AcceptancePolicy(

@@ -82,7 +82,7 @@ DOMAINS: Mapping[str, Domain] = {
         Domain(
             name="cs_research",
             scoring="rubric",
-            # PAPER §4: 10–15 asked for; the check accepts 10–20 with at least 4 positive and 3 negative.
+            # Autodata (arXiv 2606.25996): 10–15 asked for; the check accepts 10–20, at least 4 positive and 3 negative.
             rubric_shape=RubricShape(positive=(4, 17), negative=(3, 16), total=(10, 20), max_weight=10),
             answer_format="text",
             policy="deployed_c1",

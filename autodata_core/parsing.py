@@ -98,7 +98,7 @@ class _CheckedCandidateReply(_CandidateReply):
 
 
 class QualityVerdict(_Strict):
-    """The quality check's four verdicts, its overall verdict and its feedback (PAPER §2)."""
+    """The quality check's four verdicts, its overall verdict and its feedback."""
 
     grounded: bool
     """The answer rests on the source and nothing else."""

@@ -94,7 +94,7 @@ class EvaluationProtocol(Record):
     quality_check: StrictBool = True
     """Whether a model reviews each candidate. False only where the check is executable and no reviewer is named."""
     final_check: StrictBool = True
-    """Whether the quality check looks once more at what passed everything else (PAPER §3, step 5)."""
+    """Whether the quality check looks once more at what passed everything else, as in the paper."""
     seed: StrictInt = Field(default=0, ge=0, lt=2**31)
     prompts: dict[str, str] = Field(default_factory=fixed_prompt_hashes)
     """SHA-256 of the texts that a recipe cannot change."""

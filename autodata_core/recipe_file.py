@@ -1,4 +1,4 @@
-"""The recipe file (DESIGN §5.2) as a record: what a user writes, checked key by key. No file is opened here."""
+"""The recipe file as a record: what a user writes, checked key by key. No file is opened here."""
 
 from __future__ import annotations
 

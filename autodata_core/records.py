@@ -239,7 +239,7 @@ class Attempt(Record):
 
 
 class ReasonKind(StrEnum):
-    """Why a candidate was refused (PAPER §8, line 7)."""
+    """Why a candidate was refused."""
 
     TOO_EASY = "TOO_EASY"
     FAILED_STRONG = "FAILED_STRONG"

@@ -1,4 +1,4 @@
-"""What each role may see (PAPER §2), as types: a view has no field for what its role must not know.
+"""What each role may see, as types: a view has no field for what its role must not know.
 
 How a view becomes messages is in `prompts`.
 """
