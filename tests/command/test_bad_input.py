@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import sqlite3
+from contextlib import closing
 
 import pytest
 
@@ -165,7 +166,7 @@ def test_an_edited_row_is_named(autodata, place):
 def test_a_verdict_that_does_not_follow_from_the_marks_is_named(autodata, place):
     place.documents(1)
     autodata("run", place.recipe(), "--out", place.out)
-    with sqlite3.connect(place.out / "run.db") as db:
+    with closing(sqlite3.connect(place.out / "run.db")) as db, db:
         (state,) = db.execute("SELECT state FROM item").fetchone()
         forged = json.loads(state)
         for attempt in forged["history"][-1]["weak"]:
@@ -174,7 +175,6 @@ def test_a_verdict_that_does_not_follow_from_the_marks_is_named(autodata, place)
         import hashlib
 
         db.execute("UPDATE item SET state = ?, state_sha256 = ?", (text, hashlib.sha256(text.encode()).hexdigest()))
-    db.close()
     said = autodata("verify", place.out)
     assert said.code == 1
     assert "deployed_c1" in said.out or "does not follow" in said.out

@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 
 import pytest
 
@@ -91,7 +92,7 @@ def test_killed_half_way_and_repeated_the_run_gives_the_same_rows_and_pays_no_re
     in_flight = concurrency * 3  # items at once × attempts at once
     assert repeated <= kills * in_flight
     assert server.calls <= unbroken + kills * in_flight
-    with sqlite3.connect(place.out / "run.db") as db:
+    with closing(sqlite3.connect(place.out / "run.db")) as db, db:
         assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
 
 

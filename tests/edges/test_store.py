@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -489,14 +490,12 @@ def test_another_file_is_not_taken_for_a_run(tmp_path: Path, content: bytes, mes
 
 def test_a_newer_file_and_a_foreign_database_are_refused(tmp_path: Path) -> None:
     filled(tmp_path / "run.db")
-    with sqlite3.connect(tmp_path / "run.db") as db:
+    with closing(sqlite3.connect(tmp_path / "run.db")) as db, db:
         db.execute("PRAGMA user_version = 99")
-    db.close()
     with pytest.raises(StoreError, match=r"newer version \(schema 99, this one reads up to 1\)"):
         SqliteRunStore(tmp_path / "run.db")
-    with sqlite3.connect(tmp_path / "other.db") as db:
+    with closing(sqlite3.connect(tmp_path / "other.db")) as db, db:
         db.execute("CREATE TABLE t (a)")
-    db.close()
     with pytest.raises(StoreError, match="another program"):
         SqliteRunStore(tmp_path / "other.db")
     with pytest.raises(StoreError, match="no run at"):
@@ -625,9 +624,8 @@ def test_verify_names_what_was_changed_in_the_data_set(run: Path) -> None:
 
 
 def test_verify_names_a_row_that_was_changed_in_the_database(run: Path) -> None:
-    with sqlite3.connect(run / "run.db") as db:
+    with closing(sqlite3.connect(run / "run.db")) as db, db:
         db.execute("UPDATE row SET body = replace(body, 'This.', 'That.') WHERE id = 'ex-1'")
-    db.close()
     assert verify_run(run)[0] == "run.db: row 'ex-1' was changed after it was written."
     with SqliteRunStore(run / "run.db") as store, pytest.raises(StoreError, match="row 'ex-1' was changed"):
         write_dataset(store, run)

@@ -102,12 +102,16 @@ class SqliteRunStore:
             self._writer = Writer(db, path, self._epoch, free_space)
         try:
             self._reader = connect(path, read_only=True, check=read_only)
-            if read_only:
-                self._epoch = _to_epoch(self.get_meta("epoch"), path)
         except BaseException:
             if self._writer is not None:
                 self._writer.close()
             raise
+        if read_only:
+            try:
+                self._epoch = _to_epoch(self.get_meta("epoch"), path)
+            except BaseException:
+                self._reader.close()
+                raise
 
     @property
     def epoch(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 import threading
 from collections.abc import Callable
@@ -104,13 +105,12 @@ class Writer:
             done = first is None
             if batch:
                 self._write(batch)
-        try:
-            if self._failure is None:
+        # Everything acknowledged is in the WAL file; where it cannot be folded in now, the next opening does it.
+        if self._failure is None:
+            with contextlib.suppress(sqlite3.Error):
                 self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        with contextlib.suppress(sqlite3.Error):
             self._db.close()
-        except sqlite3.Error:
-            # Everything acknowledged is in the WAL file, and the next opening folds it in.
-            return
 
     def _write(self, batch: list[_Operation]) -> None:
         if stop := self._no_more_spending:
