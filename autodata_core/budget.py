@@ -61,6 +61,11 @@ class Budget:
             self._reserved_tokens += tokens
         return Reservation(usd, tokens)
 
+    @property
+    def in_flight(self) -> int:
+        """Calls that are reserved and not settled."""
+        return self._reserved_calls
+
     def settle(self, reservation: Reservation, usage: Usage | None) -> None:
         """Replace a reservation by what was used; None (nobody knows) is charged as reserved."""
         if usage is None:

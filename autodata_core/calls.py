@@ -8,17 +8,18 @@ from __future__ import annotations
 import asyncio
 from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
-from autodata_core.budget import Budget, Reservation
+from autodata_core.budget import Budget, BudgetSpentError, Reservation
 from autodata_core.errors import ModelError
 from autodata_core.ports import Model, ModelReply, ModelRequest
 from autodata_core.records import ModelIdentity, Usage, fingerprint
 
-__all__ = ["CallJournal", "JournaledModel", "call_key"]
+__all__ = ["CallJournal", "JournaledModel", "NoJournal", "call_key"]
 
 _OUTPUT_TOKENS = 4096
 """Reserved for a reply whose length nobody bounded."""
+_WAIT_S = 0.02
 
 
 class CallJournal(Protocol):
@@ -43,6 +44,34 @@ class CallJournal(Protocol):
     def spent(self) -> Usage:
         """Return what all recorded calls used; unanswered ones count as reserved."""
         ...
+
+
+class NoJournal:
+    """A journal that keeps nothing, for runs that only need the budget."""
+
+    def lookup(self, key: str) -> ModelReply | None:
+        return None
+
+    def send(self, key: str, request: dict[str, Any], identity: dict[str, Any], reserved_usd: float) -> Future[bool]:
+        return _finished(False)
+
+    def done(self, key: str, reply: ModelReply) -> Future[None]:
+        return _finished(None)
+
+    def failed(self, key: str, error: str, charged_usd: float = 0.0) -> Future[None]:
+        return _finished(None)
+
+    def spent(self) -> Usage:
+        return Usage()
+
+
+_T = TypeVar("_T")
+
+
+def _finished(value: _T) -> Future[_T]:
+    future: Future[_T] = Future()
+    future.set_result(value)
+    return future
 
 
 def call_key(request: ModelRequest, identity: ModelIdentity) -> str:
@@ -90,7 +119,7 @@ class JournaledModel:
         known = self.journal.lookup(key)
         if known is not None:
             return known
-        reservation = self._reserve(request)
+        reservation = await self._areserve(request)
         await asyncio.wrap_future(self.journal.send(key, request.to_json(), self.identity.to_json(), reservation.usd))
         try:
             reply = await self.model.acomplete(request)
@@ -108,6 +137,16 @@ class JournaledModel:
         tokens_out = limit if isinstance(limit, int) else _OUTPUT_TOKENS
         usd = (tokens_in * self.price_in + tokens_out * self.price_out) / 1e6
         return self.budget.reserve(usd, tokens_in + tokens_out)
+
+    async def _areserve(self, request: ModelRequest) -> Reservation:
+        """Reserve, waiting while calls in flight hold more than they will use; only with none in flight is nothing left."""
+        while True:
+            try:
+                return self._reserve(request)
+            except BudgetSpentError:
+                if not self.budget.in_flight:
+                    raise
+            await asyncio.sleep(_WAIT_S)
 
     def _answered(self, key: str, reservation: Reservation, reply: ModelReply) -> Future[None]:
         if reply.error is None:

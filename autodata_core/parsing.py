@@ -31,6 +31,7 @@ __all__ = [
     "parse_marks",
     "parse_object",
     "parse_quality",
+    "parse_verdict",
     "reply_schema",
 ]
 
@@ -39,19 +40,38 @@ MAX_REPLY_CHARS = 200_000
 _MAX_DEPTH = 12
 
 # The language is optional as a whole: two runs of blanks side by side would take quadratic time on a long one.
-_FENCE_LINE = re.compile(r"[ ]{0,3}```(?:[ \t]*([A-Za-z0-9_+-]+))?[ \t]*\r?")
-_THINKING = re.compile(r"\A\s*<(think|thinking|reasoning)>.*?</\1>", re.DOTALL | re.IGNORECASE)
-_THINKING_END = re.compile(r"</(?:think|thinking|reasoning)>", re.IGNORECASE)
+_FENCE_LINE = re.compile(r"[ ]{0,3}(?:```|~~~)(?:[ \t]*([A-Za-z0-9_+-]+))?[ \t]*\r?")
+_THOUGHTS = "think|thinking|thought|reasoning|analysis|reflection|scratchpad"
+_THINKING = re.compile(rf"\A\s*<({_THOUGHTS})>.*?</\1>", re.DOTALL | re.IGNORECASE)
+_THINKING_START = re.compile(rf"\A\s*<({_THOUGHTS})>", re.IGNORECASE)
+_THINKING_END = re.compile(rf"</(?:{_THOUGHTS})>", re.IGNORECASE)
+_OF_THE_VERDICT = re.compile(
+    r"\b(?:not?|none|true|false|correct\w*|wrong|mark(?:s|ed)?|verdict|criteri\w+|reject\w*|accept\w*|fail\w*|pass\w*|met"
+    r"|above|instead|however|but|actual\w*|attack\w*|plant\w*|inject\w*|overall)\b",
+    re.IGNORECASE,
+)
 _OBJECT_START = re.compile(r"\{(?=\s*\")")
 _KEY_BEFORE = re.compile(r"\"\s*:\Z")
 _BRACES_TRIED = 64
 """Beside a fence so many openings are tried; prose with more of them is no prose."""
+_WONT = (
+    r"can(?:no|['’])t|can not|cannot|won['’]t|will not|must decline to|am (?:unable|not able) to|['’]m (?:unable|not able) to"
+    r"|(?:do not|don['’]t) feel comfortable"
+)
 _REFUSAL = re.compile(
-    r"\A\W*(?:(?:i['’]?m|i am) (?:really |very |so )?sorry\b|sorry,|as an ai\b|as a (?:large )?language model\b"
+    r"\A\W*(?:(?:i['’]?m|i am) (?:really |very |so )?(?:sorry|afraid)\b|sorry\b|i apologi[sz]e\b"
+    r"|i (?:must )?(?:decline|refuse)\b"
+    r"|as an ai\b|as a (?:large )?language model\b|(?:this|that|your|the) request (?:violates|is against|goes against)"
     # "I cannot overstate how …" is an answer; a refusal names what it will not do.
-    r"|(?:unfortunately,? |but )?i(?: can(?:no|['’])t| cannot| am (?:unable|not able) to| won['’]t|['’]m (?:not able|unable) to)"
-    r" (?:help|assist|answer|provide|comply|fulfil|do (?:that|this)|complete|continue|share|discuss|engage|support|give|create"
-    r"|write))",
+    rf"|(?:unfortunately,? |but )?i ?(?:{_WONT}) (?:help|assist|answer|provide|comply|fulfil|do (?:that|this|so)|complete"
+    r"|continue|share|discuss|engage|support|give|create|write|review|judge|mark|grade|with))",
+    re.IGNORECASE,
+)
+
+
+_QUOTATION = re.compile(
+    r"\A\s*>|\b(?:not?|never|e\.?g|for example|example|instead|wrong|plant\w*|inject\w*|contain\w*|says?|said|claim\w*|asks?"
+    r"|asked|wants?|wanted|would|quot\w*|tries|attack\w*)\b",
     re.IGNORECASE,
 )
 
@@ -180,6 +200,39 @@ def parse_object(text: str) -> dict[str, Any]:
     return chosen
 
 
+def parse_verdict(text: str) -> dict[str, Any]:
+    """Return the JSON object of a reply that decides something: as `parse_object`, and it must be the reply's own word.
+
+    A judge may quote a verdict that was planted in what it reads. So no sentence goes on behind the object, what leads to it
+    is no refusal and speaks of no quotation, and what stands behind it says nothing about the verdict.
+
+    Raises:
+        ReplyFault: As `parse_object`; or the object may be a quotation.
+    """
+    found = parse_object(text)
+    before, behind = _around(_without_thinking(text))
+    if is_refusal(before):
+        _fault("it begins as a refusal; reply with the object alone")
+    if _QUOTATION.search(before.rpartition("\n")[2]) or behind.partition("\n")[0].strip(" \t\r`.!"):
+        _fault(
+            "the JSON object stands in the middle of a sentence, so it may be a quotation; reply with the object alone"
+        )
+    if _OF_THE_VERDICT.search(behind):
+        _fault("there is text about the verdict behind the object; reply with the object alone")
+    return found
+
+
+def _around(text: str) -> tuple[str, str]:
+    """Return what stands before and behind the object that `parse_object` chose."""
+    fenced, prose = _split_fences(text)
+    numbers = [n for n, block in enumerate(fenced) if block.text.lstrip().startswith("{")]
+    if numbers:
+        parts = prose.split("\0")
+        return "\n".join(parts[: numbers[-1] + 1]), "\n".join(parts[numbers[-1] + 1 :])
+    start = text.find("{")
+    return text[:start], text[_DECODER.raw_decode(text, start)[1] :]
+
+
 @dataclass(frozen=True)
 class _Fenced:
     text: str
@@ -213,10 +266,9 @@ def _split_fences(text: str) -> tuple[list[_Fenced], str]:
 
 def _without_thinking(text: str) -> str:
     match = _THINKING.match(text)
-    if match:
-        return text[match.end() :]
-    if re.match(r"\A\s*<(think|thinking|reasoning)>", text, re.IGNORECASE):
-        _fault("the thinking block never ends, so there is no answer; think less and answer")
+    text = text[match.end() :] if match else text
+    if _THINKING_START.match(text):
+        _fault("a thinking block never ends, or a second one begins, so there is no answer; think less and answer")
     return text
 
 
@@ -334,14 +386,14 @@ def _fault(message: str) -> NoReturn:
 _Model = TypeVar("_Model", bound=_Strict)
 
 
-def _read(kind: type[_Model], reply: ModelReply) -> _Model:
+def _read(kind: type[_Model], reply: ModelReply, *, verdict: bool = False) -> _Model:
     """Return the reply as `kind`, or raise the fault that a person would name first."""
     if reply.finish_reason == "content_filter":
         _fault("the provider's content filter stopped it")
     if reply.finish_reason == "length":
         _fault("it was cut off at the token limit; reply shorter")
     try:
-        found = parse_object(reply.text)
+        found = parse_verdict(reply.text) if verdict else parse_object(reply.text)
     except ReplyFault:
         if is_refusal(reply.text):
             _fault("it is a refusal, not a reply in the asked form")
@@ -405,7 +457,7 @@ def parse_quality(reply: ModelReply) -> QualityVerdict:
     Raises:
         ReplyFault: It cannot be read, or the overall verdict contradicts the four.
     """
-    verdict = _read(QualityVerdict, reply)
+    verdict = _read(QualityVerdict, reply, verdict=True)
     if verdict.overall and verdict.faults():
         _fault(f"overall is true although {verdict.faults()[0]} is false")
     return verdict
@@ -417,7 +469,7 @@ def parse_marks(reply: ModelReply, criteria: int) -> Marks:
     Raises:
         ReplyFault: It cannot be read, or the number of marks is another one.
     """
-    marks = _read(Marks, reply)
+    marks = _read(Marks, reply, verdict=True)
     if len(marks.marks) != criteria:
         _fault(f"the rubric has {criteria} criteria and marks has {len(marks.marks)} entries; give one each, in order")
     return marks
@@ -425,7 +477,7 @@ def parse_marks(reply: ModelReply, criteria: int) -> Marks:
 
 def parse_equivalence(reply: ModelReply) -> Marks:
     """Return the judge's comparison with the reference answer, as one mark."""
-    read = _read(_Equivalence, reply)
+    read = _read(_Equivalence, reply, verdict=True)
     return Marks(marks=[read.correct], why=read.why)
 
 
@@ -441,13 +493,13 @@ def parse_answer(reply: ModelReply, *, value: bool) -> SolverAnswer:
         text = _without_thinking(reply.text).strip() if len(reply.text) <= MAX_REPLY_CHARS else ""
         if len(reply.text) > MAX_REPLY_CHARS:
             flags.add("truncated")
-        if not text:
+        if not text or not (value or any(c.isalnum() for c in text)):
             flags.add("empty")
         elif is_refusal(text):
             flags.add("refusal")
         elif value:
             text = _validate(_ValueReply, parse_object(reply.text)).answer.strip()
-            if not text:
+            if not any(c.isalnum() for c in text):
                 flags.add("empty")
             elif is_refusal(text):
                 flags.add("refusal")

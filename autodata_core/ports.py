@@ -207,7 +207,7 @@ class RecordStore(Protocol):
 
 
 class NoCoverage:
-    """A coverage map that remembers folded texts only: the same question twice is refused, a rephrase is not."""
+    """A coverage map that knows equal texts, and verified questions that ask for the same; it knows no rephrase otherwise."""
 
     def __init__(self) -> None:
         self._first: dict[str, CoverageAsk] = {}
@@ -218,6 +218,9 @@ class NoCoverage:
             return self._replies[ask.id]
         folded = " ".join(ask.text.casefold().split())
         first = self._first.setdefault(folded, ask)
+        if "fact" in ask.meta:  # worded otherwise, it asks for the same
+            fact = self._first.setdefault(f"fact {ask.meta['fact']}", ask)
+            first = fact if first.id == ask.id else first
         same = CoverageReply(similarity=1.0, nearest=first.id, text=first.text)
         reply = CoverageReply() if first.id == ask.id else same
         self._replies[ask.id] = reply

@@ -176,7 +176,7 @@ class Rules:
         for role in needed:
             if role not in models:
                 raise RecipeError(
-                    f"The domain {self.domain.name!r} needs a model for the {role}. Add models[{role!r}]."
+                    f"The domain {self.domain.name!r} needs a model in the role {role!r}. Add models[{role!r}]."
                 )
         if (self.protocol.quality_check or self.protocol.final_check) and "check" not in models:
             raise RecipeError(

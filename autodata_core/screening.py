@@ -150,7 +150,7 @@ def _coverage(turn: Turn, state: ItemState, candidate: Candidate) -> Step:
         key=f"r{state.round}.coverage",
         id=f"{state.item}/r{state.round}",
         text=candidate.question,
-        meta={"source": state.source_id, "question_type": candidate.question_type},
+        meta={"source": state.source_id, "question_type": candidate.question_type, **_fact(state, candidate)},
     )
     answer = turn.answers.get(ask.key)
     if answer is None:
@@ -163,6 +163,14 @@ def _coverage(turn: Turn, state: ItemState, candidate: Candidate) -> Step:
         detail = f"similarity {answer.similarity:.2f} to {whose}"
         return refuse(state, Reason(kind=ReasonKind.DUPLICATE, stage="check", detail=detail))
     return Step(state)
+
+
+def _fact(state: ItemState, candidate: Candidate) -> dict[str, str]:
+    """Return what a verified question asks for, whatever its wording: the same value from the same context of a source."""
+    if candidate.check is None or candidate.check.kind == "judge":
+        return {}
+    parts = [state.source_sha256, " ".join(candidate.context.split()), candidate.check.to_json()]
+    return {"fact": fingerprint(parts)}
 
 
 def _quality(turn: Turn, state: ItemState, candidate: Candidate) -> Step:

@@ -89,8 +89,13 @@ def heard(state: ItemState, role: Role, reply: ModelReply) -> ItemState:
 
 
 def suspend(state: ItemState, ask: ModelAsk, reply: ModelReply) -> Step:
-    """Suspend the item: no answer is not a bad answer, and no round is used up."""
-    return Step(changed(state, status="infra", note=f"{ask.request.role} gave no answer: {reply.error}"))
+    """Suspend the item: no answer is not a bad answer, and no round is used up.
+
+    Where the same request can never be answered (too long, refused as malformed) the item is given up instead.
+    """
+    final = (reply.error or "").partition(":")[0] in ("bad_request", "context_length")
+    status = "refused" if final else "infra"
+    return Step(changed(state, status=status, note=f"{ask.request.role} gave no answer: {reply.error}"))
 
 
 def refuse(state: ItemState, *reasons: Reason) -> Step:

@@ -18,7 +18,7 @@ from autodata_core.recipe import EvaluationProtocol, Recipe, Rules
 from autodata_core.recipe_file import RecipeFile
 from autodata_core.verify import EXACT_VERIFIERS
 
-__all__ = ["AutodataContext", "RecipeLike", "context_of_run", "rules_from"]
+__all__ = ["AutodataContext", "RecipeLike", "context_of_run", "read_recipe", "rules_from"]
 
 RecipeLike = Recipe | RecipeFile | Rules | str | Path
 """A recipe, a recipe file as record or path, or a recipe with its protocol."""
@@ -64,17 +64,27 @@ def context_of_run(default: AutodataContext | None) -> AutodataContext:
     )
 
 
+def read_recipe(recipe: RecipeLike) -> Recipe | RecipeFile | Rules:
+    """Return the recipe, read from its file where a path is given.
+
+    Raises:
+        RecipeError: The file cannot be read.
+    """
+    if not isinstance(recipe, str | Path):
+        return recipe
+    try:
+        return RecipeFile.from_toml(Path(recipe).read_text("utf-8-sig"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise RecipeError(f"The recipe file {str(recipe)!r} cannot be read: {error}.") from error
+
+
 def rules_from(recipe: RecipeLike, protocol: EvaluationProtocol | None = None) -> Rules:
     """Return recipe and protocol, whatever form the recipe has.
 
     Raises:
         RecipeError: The recipe cannot be read.
     """
-    if isinstance(recipe, str | Path):
-        try:
-            recipe = RecipeFile.from_toml(Path(recipe).read_text("utf-8"))
-        except (OSError, UnicodeDecodeError) as error:
-            raise RecipeError(f"The recipe file {str(recipe)!r} cannot be read: {error}.") from error
+    recipe = read_recipe(recipe)
     if isinstance(recipe, RecipeFile):
         recipe = recipe.rules()
     if isinstance(recipe, Recipe):

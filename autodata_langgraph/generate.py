@@ -12,12 +12,15 @@ from typing import Any
 from langchain_core.tools import BaseTool, StructuredTool
 
 from autodata_core.bridges import as_models
-from autodata_core.errors import SourceError
-from autodata_core.ports import CoverageMap, MemoryStore, NoCoverage, RecordStore, Verifier
+from autodata_core.budget import Budget
+from autodata_core.calls import JournaledModel, NoJournal
+from autodata_core.errors import RecipeError, SourceError, shorten
+from autodata_core.ports import CoverageMap, MemoryStore, Model, NoCoverage, RecordStore, Verifier
 from autodata_core.recipe import EvaluationProtocol, Recipe, Rules
+from autodata_core.recipe_file import RecipeFile
 from autodata_core.records import Example, Source, fingerprint
 from autodata_core.verify import EXACT_VERIFIERS
-from autodata_langgraph.context import RecipeLike, rules_from
+from autodata_langgraph.context import RecipeLike, read_recipe, rules_from
 from autodata_langgraph.dataset_graph import DatasetContext, create_dataset_graph
 from autodata_langgraph.runner import Event, Progress
 
@@ -59,6 +62,7 @@ async def agenerate(
     store: RecordStore | None = None,
     fence_key: str = "",
     learn: bool = True,
+    budget: Budget | None = None,
     progress: Progress | None = None,
     on_event: Callable[[Event], None] = lambda event: None,
 ) -> Dataset:
@@ -76,6 +80,8 @@ async def agenerate(
         verifiers: By check kind.
         store: Keeps items and rows; with a durable one the call can be repeated and goes on where it was.
         fence_key: Secret for the marks around untrusted text; give the same one when a stored run is continued.
+        budget: Ceilings for money, calls and tokens; by default those of the recipe file. Money is what the models report
+            (`price_in` and `price_out` of a recipe's model options).
         learn: Whether failures of one batch advise the next batch's challenger.
         progress: Give one to follow the counts or to stop the run from outside.
         on_event: Called with plain JSON events; must not block.
@@ -84,8 +90,12 @@ async def agenerate(
         SourceError: Two sources have one id, or one is empty.
         ModelError: A model cannot be used at all.
     """
+    for name, value in (("limit", limit), ("concurrency", concurrency), ("examples_per_source", examples_per_source)):
+        if value is not None and (type(value) is not int or value < 1):
+            raise RecipeError(f"{name} is a whole number from 1, got {shorten(value)}.")
     made = _sources(sources)
-    ported = as_models(models)
+    recipe = read_recipe(recipe)
+    ported = _within_budget(as_models(models), recipe, budget)
     rules = rules_from(recipe, protocol)
     rules.check_roles(ported)
     rules = Rules(rules.recipe, rules.protocol.with_models({role: m.identity for role, m in ported.items()}))
@@ -115,6 +125,26 @@ async def agenerate(
         stopped=progress.stopped,
         note=progress.note,
     )
+
+
+def _within_budget(
+    models: dict[str, Model], recipe: Recipe | RecipeFile | Rules, budget: Budget | None
+) -> dict[str, Model]:
+    """Return the models with the budget around them, where there is one."""
+    prices: dict[str, dict[str, Any]] = {}
+    if isinstance(recipe, RecipeFile):
+        table, prices = recipe.budget, dict(recipe.models.options)
+        if budget is None and (table.usd, table.calls, table.tokens) != (None, None, None):
+            budget = Budget(usd=table.usd, calls=table.calls, tokens=table.tokens)
+    if budget is None:
+        return models
+    made: dict[str, Model] = {}
+    for role, model in models.items():
+        options = prices.get(role, {})
+        made[role] = JournaledModel(
+            model, NoJournal(), budget, options.get("price_in", 0.0), options.get("price_out", 0.0)
+        )
+    return made
 
 
 def generate(recipe: RecipeLike, sources: Iterable[Any], *, models: Mapping[str, Any], **options: Any) -> Dataset:

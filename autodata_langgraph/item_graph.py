@@ -117,7 +117,10 @@ def _begin(state: _State, rules: Rules, context: AutodataContext) -> tuple[Sourc
         rules.check_roles(models)
         rules = Rules(rules.recipe, rules.protocol.with_models(models))
     if "item" in state:
-        return source, ItemState.from_json(state["item"]), rules
+        item = ItemState.from_json(state["item"])
+        # In a checkpointed thread the state of an earlier source is still there when the next one comes.
+        if not item.done and item.source_sha256 == source.sha256:
+            return source, item, rules
     item = start(
         source,
         item=state.get("item_id") or item_id(source),

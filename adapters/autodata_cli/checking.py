@@ -96,7 +96,7 @@ def _calls(workspace: Workspace) -> Finding:
 
 
 def _price(workspace: Workspace, budget_usd: float | None) -> Finding:
-    """Bound the money by what every call would reserve: the whole source in, the token limit out."""
+    """Estimate the money: the mean source in, 600 tokens out. The budget is the ceiling, this is not."""
     try:
         workspace.check_prices(budget_usd)
     except AutodataError as error:
@@ -112,7 +112,7 @@ def _price(workspace: Workspace, budget_usd: float | None) -> Finding:
         reads = tokens_in if role in ("challenger", "check") else 800
         usd += per_role[role] * (reads * (prices.price_in or 0) + 600 * (prices.price_out or 0)) / 1e6
     items = len(workspace.sources.sources) * table.examples_per_source
-    text = f"about ${usd:.4f} a round; at most ${usd * items * protocol.rounds:.2f} for {items} items of {protocol.rounds} rounds"
+    text = f"about ${usd:.4f} a round; ${usd * items * protocol.rounds:.2f} if {items} items take {protocol.rounds} rounds"
     limit = f"; ceiling ${budget_usd:g}" if budget_usd is not None else "; no ceiling in US dollars"
     return Finding("cost", True, text + limit)
 

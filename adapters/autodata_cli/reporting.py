@@ -28,6 +28,8 @@ class Report:
     seconds: float
     """Over all sessions that ended in good order."""
     possibly_billed_twice: int
+    unsuited: tuple[str, ...]
+    """Source and reason of each item that ended without a single question."""
     stopped: str | None
 
 
@@ -51,8 +53,13 @@ def read_report(folder: Path) -> Report:
     with open_finished_run(folder) as store:
         ended = [payload for _, _, payload in store.events("run") if payload.get("state") == "ended"]
         registered = store.registered_items()
+        items = list(store.finished_items())
+        unsuited = dict.fromkeys(
+            f"{i.source}: {i.state['note']}" for i in items if i.state["note"] and not i.state["history"]
+        )
         return Report(
-            summary=summarise(item.state for item in store.finished_items()),
+            summary=summarise(item.state for item in items),
+            unsuited=tuple(unsuited),
             rows=sum(1 for _ in store.rows()),
             items=len(registered),
             sources=len(set(registered.values())),
@@ -71,7 +78,10 @@ def report_text(report: Report) -> str:
     finished = sum(summary.items.values())
     refused = sum(summary.refusals.values())
     lines = [
-        _line("accepted", f"{report.rows} rows from {len(summary.sources)} of {report.sources} sources"),
+        _line(
+            "accepted",
+            f"{report.rows} {'row' if report.rows == 1 else 'rows'} from {len(summary.sources)} of {report.sources} sources",
+        ),
         _line("items", f"{finished} of {report.items} finished{_by_status(summary)}"),
         _line("yield", _share(summary.accepted, finished)),
         _line("refused", f"{refused} rounds{_kinds(summary)}"),
@@ -93,6 +103,8 @@ def report_text(report: Report) -> str:
                 f"{usage.calls:,} calls, {usage.input_tokens + usage.output_tokens:,} tokens, ${usage.cost_usd:.4f}",
             )
         )
+    for n, line in enumerate(report.unsuited[:5]):
+        lines.append(_line("no question" if n == 0 else "", line[:150]))
     if report.possibly_billed_twice:
         lines.append(
             _line("repeated", f"{report.possibly_billed_twice} calls may have been billed twice after a crash")

@@ -75,6 +75,7 @@ def run_recipe(run: Run) -> RunResult:
         run.budget.spent = store.spent()
         began = time.monotonic()
         store.event("run", payload={"state": "started", "at": _now()}).result()
+        write_dataset(store, folder.path)
         try:
             dataset = asyncio.run(_produce(run, folder, store))
         finally:
@@ -141,6 +142,8 @@ async def _produce(run: Run, folder: RunFolder, store: SqliteRunStore) -> Datase
     def on_event(event: Event) -> None:
         if event["kind"] == "finished":
             folder.check_space()
+        if event["kind"] == "batch":  # a data set that can be read while the run goes on
+            write_dataset(store, folder.path)
         run.on_event(event)
 
     task = asyncio.ensure_future(

@@ -10,15 +10,18 @@ from autodata_cli.reporting import open_finished_run
 from autodata_core.errors import RecordError, StoreError
 from autodata_core.item import ItemState
 from autodata_core.recipe import EvaluationProtocol, Recipe, Rules
-from autodata_core.records import Example
-from autodata_core.scoring import attempt_score
+from autodata_core.records import Example, Source
+from autodata_core.rows import example_from
 
 __all__ = ["verify_folder"]
 
 
 def verify_folder(folder: Path) -> list[str]:
     """Return what is wrong with a run folder, one sentence each; empty when nothing is."""
-    open_finished_run(folder).close()
+    with open_finished_run(folder) as store:
+        runs = [payload.get("state") for _, _, payload in store.events("run")]
+    if runs and runs[-1] != "ended":
+        return ["The run is still working, or was stopped hard. Run the same command to finish it, then verify."]
     return verify_run(folder) or _verdict_problems(folder)
 
 
@@ -44,18 +47,14 @@ def _row_problem(rules: Rules, example: Example, kept: dict[str, object] | None)
         return "belongs to no finished item."
     if example.provenance.protocol != rules.protocol.hash:
         return "was measured by another protocol than the run's."
-    state = ItemState.from_json(kept)
-    last = state.history[-1] if state.history else None
-    if last is None or last.candidate is None or last.candidate.question != example.question:
-        return "asks another question than its item."
+    ref = example.source
+    source = Source.model_construct(id=ref.id, text="", sha256=ref.sha256, licence=ref.licence, meta={})
     try:
-        weak = [attempt_score(attempt, example.rubric) for attempt in last.weak]
-        strong = [attempt_score(attempt, example.rubric) for attempt in last.strong]
-        reasons = rules.policy.decide(weak, strong)
+        again = example_from(rules, source, ItemState.from_json(kept)).to_json()
     except RecordError as error:
         return f"cannot be decided again: {error}"
-    if reasons or example.verdict.reasons:
-        return f"is not accepted by {rules.policy.name}: {(*reasons, *example.verdict.reasons)[0].detail}."
-    if [float(s) for s in (*weak, *strong)] != [*example.scores.weak, *example.scores.strong]:
-        return "has scores that do not follow from the marks."
-    return None
+    found = example.to_json()
+    # The text of a source is not in the run, and a later version of the recipe may have made the row.
+    again["source"]["span"], again["provenance"]["recipe"] = found["source"]["span"], found["provenance"]["recipe"]
+    differing = [key for key in found if found[key] != again[key]]
+    return f"does not follow from its item: {', '.join(differing)} differ." if differing else None

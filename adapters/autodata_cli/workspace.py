@@ -72,7 +72,7 @@ def open_workspace(path: Path) -> Workspace:
         ModelError: A model cannot be built.
     """
     try:
-        text = path.read_text("utf-8")
+        text = path.read_text("utf-8-sig")
     except FileNotFoundError as error:
         raise RecipeError(f"There is no recipe file {str(path)!r}.") from error
     except (OSError, UnicodeDecodeError) as error:

@@ -159,21 +159,13 @@ def _fail_one(request, inner, failing):
     return inner.complete(request)
 
 
-def test_a_spent_budget_ends_the_run_in_good_order():
-    budget, models = Budget(calls=40), dict(scripted_models())
-
-    class Paid(ScriptedModel):
-        def complete(self, request):
-            reservation = budget.reserve(0.0, 0)
-            reply = super().complete(request)
-            budget.settle(reservation, reply.usage)
-            return reply
-
-    models = {role: Paid(m._script, name=role) for role, m in models.items()}
-    made = generate(RECIPE, sources(50), models=models, concurrency=1)
+@pytest.mark.parametrize("concurrency", [1, 8])
+def test_a_spent_budget_ends_the_run_in_good_order(concurrency):
+    models = scripted_models()
+    made = generate(RECIPE, sources(50), models=models, concurrency=concurrency, budget=Budget(calls=60))
     assert made.stopped == "budget"
     assert "budget.calls" in made.note
-    assert calls(models) <= 40
+    assert calls(models) <= 60
     assert made.examples
 
 

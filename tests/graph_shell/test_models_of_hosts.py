@@ -69,7 +69,7 @@ def test_what_is_no_model_is_named_with_what_would_be():
 
 def test_a_missing_role_is_named_before_anything_is_asked():
     models = {"challenger": "program:word_problems", "strong": "program:exact"}
-    with pytest.raises(RecipeError, match="a model for the weak"):
+    with pytest.raises(RecipeError, match="a model in the role 'weak'"):
         create_autodata_graph(RECIPE, PROTOCOL).compile().invoke(SOURCE, context=AutodataContext(models=models))
 
 

@@ -113,4 +113,6 @@ class LocalChatModel(BaseChatModel):
 def _sent(message: BaseMessage) -> dict[str, str]:
     if message.type not in _ROLES:
         raise LlamaError(f"The local model takes system, user and assistant messages, not {message.type!r}.", 400)
-    return {"role": _ROLES[message.type], "content": clean_text(str(message.text))}
+    # The tokeniser would read <|im_end|> in a document as the end of the message, and let the document speak for us.
+    content = clean_text(str(message.text)).replace("<|", "‹|").replace("|>", "|›")
+    return {"role": _ROLES[message.type], "content": content}

@@ -30,7 +30,7 @@ class WordProblemChallenger:
 
     @property
     def identity(self) -> ModelIdentity:
-        return ModelIdentity(name="program:word_problems", params={"start_level": LEVELS[self._start], "grammar": 1})
+        return ModelIdentity(name="program:word_problems", params={"start_level": LEVELS[self._start], "grammar": 2})
 
     def complete(self, request: ModelRequest) -> ModelReply:
         view = ChallengerView.from_json(request.view)

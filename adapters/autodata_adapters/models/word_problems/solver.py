@@ -23,7 +23,7 @@ class ExactSolver:
     @property
     def identity(self) -> ModelIdentity:
         knows = "the grammar of program:word_problems"
-        return ModelIdentity(name="program:exact", params={"privileged": True, "knows": knows, "grammar": 1})
+        return ModelIdentity(name="program:exact", params={"privileged": True, "knows": knows, "grammar": 2})
 
     def complete(self, request: ModelRequest) -> ModelReply:
         view = SolverView.from_json(request.view)
