@@ -112,7 +112,9 @@ def _price(workspace: Workspace, budget_usd: float | None) -> Finding:
         reads = tokens_in if role in ("challenger", "check") else 800
         usd += per_role[role] * (reads * (prices.price_in or 0) + 600 * (prices.price_out or 0)) / 1e6
     items = len(workspace.sources.sources) * table.examples_per_source
-    text = f"about ${usd:.4f} a round; ${usd * items * protocol.rounds:.2f} if {items} items take {protocol.rounds} rounds"
+    text = (
+        f"about ${usd:.4f} a round; ${usd * items * protocol.rounds:.2f} if {items} items take {protocol.rounds} rounds"
+    )
     limit = f"; ceiling ${budget_usd:g}" if budget_usd is not None else "; no ceiling in US dollars"
     return Finding("cost", True, text + limit)
 
