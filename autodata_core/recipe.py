@@ -27,7 +27,9 @@ __all__ = ["EvaluationProtocol", "Recipe", "Rules"]
 
 def fixed_prompt_hashes() -> dict[str, str]:
     """Return the hashes of what solvers and judges are told."""
-    texts = {f"solver.{name}": text for name, text in fixed.SOLVER.items()}
+    texts: dict[str, Any] = {
+        f"solver.{name}": [text, fixed.SOLVER_EXAMPLE[name]] for name, text in fixed.SOLVER.items()
+    }
     texts |= {"judge.rubric": fixed.JUDGE_RUBRIC, "judge.equivalence": fixed.JUDGE_EQUIVALENCE}
     return {name: fingerprint(text) for name, text in texts.items()}
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from autodata_core.views import AnswerFormat
 
-__all__ = ["JUDGE_EQUIVALENCE", "JUDGE_RUBRIC", "SOLVER"]
+__all__ = ["JUDGE_EQUIVALENCE", "JUDGE_RUBRIC", "SOLVER", "SOLVER_EXAMPLE"]
 
 SOLVER: Mapping[AnswerFormat, str] = {
     "text": "Answer the question as completely and precisely as you can. Use the context where it helps.",
@@ -18,6 +18,18 @@ SOLVER: Mapping[AnswerFormat, str] = {
         "Give only the final value, no explanation."
     ),
 }
+
+SOLVER_EXAMPLE: Mapping[AnswerFormat, tuple[tuple[str, str], ...]] = {
+    "text": (),
+    # Shows the form of the reply. Small models fail on the form long before they fail on the question.
+    "value": (
+        (
+            "Text:\n## Blue room\n\n- Floor: 31 square metres\n\nQuestion: How many square metres is the floor?",
+            '{"answer": "31 square metres"}',
+        ),
+    ),
+}
+"""Exchanges that a solver sees before the question, the same for weak and strong."""
 
 JUDGE_RUBRIC = """\
 You mark one answer by a rubric. For every criterion say whether it is completely and unambiguously met: true or false. \

@@ -159,7 +159,13 @@ def render_solver(view: SolverView) -> tuple[Message, ...]:
     """Return the messages for a solver; the same for weak and strong, byte for byte."""
     parts = [f"Text:\n{view.context}"] if view.context.strip() else []
     parts.append(f"Question: {view.question}")
-    return _chat(fixed.SOLVER[view.answer_format], "\n\n".join(parts))
+    system, question = _chat(fixed.SOLVER[view.answer_format], "\n\n".join(parts))
+    shown = [
+        message
+        for asked, answered in fixed.SOLVER_EXAMPLE[view.answer_format]
+        for message in (Message(role="user", content=asked), Message(role="assistant", content=answered))
+    ]
+    return (system, *shown, question)
 
 
 def render_judge(view: RubricJudgeView | VerifiableJudgeView, fence: Fence) -> tuple[Message, ...]:

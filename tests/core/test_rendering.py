@@ -6,6 +6,8 @@ import pytest
 
 from autodata_core.domains import DOMAINS
 from autodata_core.learnings import Learning
+from autodata_core.parsing import parse_answer
+from autodata_core.ports import ModelReply
 from autodata_core.prompts import (
     Fence,
     again,
@@ -116,7 +118,14 @@ def test_solvers_get_no_fence_and_a_text_only_where_there_is_one() -> None:
     assert messages[0].content == fixed.SOLVER["text"]
     assert messages[1].content == "Question: What?"
     with_context = render_solver(SolverView(context="Data.", question="What?", answer_format="value"))
-    assert with_context[1].content == "Text:\nData.\n\nQuestion: What?"
+    assert with_context[-1].content == "Text:\nData.\n\nQuestion: What?"
+
+
+def test_a_short_value_is_asked_for_after_one_example_of_the_form() -> None:
+    messages = render_solver(SolverView(context="Data.", question="What?", answer_format="value"))
+    assert [m.role for m in messages] == ["system", "user", "assistant", "user"]
+    example = ModelReply(text=messages[2].content, finish_reason="stop")
+    assert parse_answer(example, value=True).answer == "31 square metres"
 
 
 def test_the_rubric_is_numbered_in_its_order_with_signs() -> None:
