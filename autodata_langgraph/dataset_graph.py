@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from langchain_core.runnables import RunnableLambda
@@ -19,7 +20,7 @@ from autodata_core.item import ItemState, item_id
 from autodata_core.learnings import study
 from autodata_core.ports import MemoryStore, RecordStore
 from autodata_core.recipe import EvaluationProtocol, Recipe, Rules
-from autodata_core.records import Source
+from autodata_core.records import Round, Source
 from autodata_langgraph.context import AutodataContext, RecipeLike, rules_from
 from autodata_langgraph.runner import Assignment, Event, Pool, Progress
 
@@ -41,6 +42,22 @@ class DatasetContext(AutodataContext):
     learn: bool = True
     """Whether what failed goes into the next batch's recipe."""
     on_event: Callable[[Event], None] = lambda event: None
+    _studied: dict[str, tuple[Round, ...]] = field(default_factory=dict, init=False, repr=False)
+    """Rounds of finished items that a study has read; each is read once, whatever the number of batches."""
+
+    @cached_property
+    def assignments(self) -> tuple[Assignment, ...]:
+        """Every item of the run, in order."""
+        return assignments_for(self.sources, self.examples_per_source)
+
+    def rounds(self, item: str) -> tuple[Round, ...] | None:
+        """Return the rounds of a finished item, None when it is not finished."""
+        if item not in self._studied:
+            kept = self.store.finished(item)
+            if kept is None:
+                return None
+            self._studied[item] = ItemState.from_json(kept).history
+        return self._studied[item]
 
 
 class DatasetState(TypedDict, total=False):
@@ -93,7 +110,7 @@ def _context() -> DatasetContext:
 def _plan(state: DatasetState, rules: Rules) -> dict[str, Any]:
     """Choose the next batch."""
     context, cursor = _context(), state.get("cursor", 0)
-    last = min(cursor + BATCH, len(context.sources) * context.examples_per_source)
+    last = min(cursor + BATCH, len(context.assignments))
     return {"batch": [cursor, last], "cursor": last, "recipe": state.get("recipe") or rules.recipe.to_json()}
 
 
@@ -107,7 +124,7 @@ def _pool(state: DatasetState, rules: Rules) -> tuple[Pool, tuple[Assignment, ..
     in_force = Rules(Recipe.from_json(state["recipe"]), rules.protocol)
     pool = Pool(in_force, context, context.store, context.progress, context.concurrency, context.on_event)
     first, last = state["batch"]
-    return pool, assignments_for(context.sources, context.examples_per_source)[first:last]
+    return pool, context.assignments[first:last]
 
 
 def _produce(rules: Rules) -> Callable[[DatasetState], dict[str, Any]]:
@@ -137,9 +154,8 @@ def _study(state: DatasetState) -> dict[str, Any]:
     context = _context()
     if not context.learn:
         return {"learnings": []}
-    done = assignments_for(context.sources, context.examples_per_source)[: state["cursor"]]
-    kept = ((a.item, context.store.finished(a.item)) for a in done)
-    items = ((item, ItemState.from_json(found).history) for item, found in kept if found is not None)
+    found = ((a.item, context.rounds(a.item)) for a in context.assignments[: state["cursor"]])
+    items = ((item, rounds) for item, rounds in found if rounds is not None)
     return {"learnings": [lesson.to_json() for lesson in study(items)]}
 
 

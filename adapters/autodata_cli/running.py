@@ -138,12 +138,17 @@ def _write_recipe(folder: RunFolder, workspace: Workspace, dataset: Dataset) -> 
 async def _produce(run: Run, folder: RunFolder, store: SqliteRunStore) -> Dataset:
     workspace = run.workspace
     coverage = _coverage(workspace, folder, store)
+    next_write = 0.0
 
     def on_event(event: Event) -> None:
+        nonlocal next_write
         if event["kind"] == "finished":
             folder.check_space()
-        if event["kind"] == "batch":  # a data set that can be read while the run goes on
+        if event["kind"] == "batch" and time.monotonic() >= next_write:  # can be read while the run goes on
+            began = time.monotonic()
             write_dataset(store, folder.path)
+            # It is written whole: a large one less often, so that writing stays under a twentieth of the time.
+            next_write = time.monotonic() + 20 * (time.monotonic() - began)
         run.on_event(event)
 
     task = asyncio.ensure_future(
