@@ -92,7 +92,7 @@ def _mark(
     answer = attempt.answer or ""
     step = f"r{state.round}.{solver}.{attempt.index}.mark"
     if candidate.check is not None and candidate.check.kind != "judge":
-        verify = VerifyAsk(key=step, check=candidate.check, answer=answer)
+        verify = VerifyAsk(key=step, check=candidate.check, answer=answer, source=turn.source.text)
         if verify.key not in turn.answers:
             return state, attempt, verify
         found = turn.verified(verify)

@@ -17,6 +17,8 @@ from autodata_core.loop import advance
 from autodata_core.ports import (
     Answer,
     Ask,
+    ControlAsk,
+    ControlReply,
     CoverageAsk,
     CoverageMap,
     Model,
@@ -29,7 +31,7 @@ from autodata_core.ports import (
 )
 from autodata_core.recipe import Rules
 from autodata_core.records import Source
-from autodata_core.verify import EXACT_VERIFIERS
+from autodata_core.verify import EXACT_VERIFIERS, control
 
 __all__ = ["Ports", "aanswer_all", "adrive", "answer_all", "drive"]
 
@@ -54,14 +56,22 @@ class Ports:
             raise RecordError(f"No model plays the role {request.role!r}. Give one: models={{{request.role!r}: ...}}.")
         return model
 
-    def at_once(self, ask: CoverageAsk | VerifyAsk) -> Answer:
-        """Answer what needs no waiting."""
+    def at_once(self, ask: CoverageAsk | VerifyAsk | ControlAsk) -> Answer:
+        """Answer what is no model call."""
         if isinstance(ask, CoverageAsk):
             return self.coverage.claim(ask)
         verifier = self.verifiers.get(ask.check.kind)
+        if isinstance(ask, ControlAsk):
+            if verifier is None:
+                return ControlReply(fault="error", evidence=f"no verifier for {ask.check.kind!r} is installed")
+            return control(verifier, ask.check, ask.reference, ask.source)
         if verifier is None:
             return VerifierReply(outcome="error", evidence=f"no verifier for {ask.check.kind!r} is installed")
-        return verifier.verify(ask.check, ask.answer)
+        return verifier.verify(ask.check, ask.answer, ask.source)
+
+    def waits(self, ask: Ask) -> bool:
+        """Return whether answering takes long enough to be worth a thread: the exact verifiers take microseconds."""
+        return isinstance(ask, VerifyAsk | ControlAsk) and ask.check.kind not in EXACT_VERIFIERS
 
 
 def answer_all(ports: Ports, asks: tuple[Ask, ...]) -> dict[str, Answer]:
@@ -83,7 +93,11 @@ def answer_all(ports: Ports, asks: tuple[Ask, ...]) -> dict[str, Answer]:
 
 async def aanswer_all(ports: Ports, asks: tuple[Ask, ...]) -> dict[str, Answer]:
     """Return `answers[ask.key]` for every ask; models are asked at the same time."""
-    answers: dict[str, Answer] = {a.key: ports.at_once(a) for a in asks if not isinstance(a, ModelAsk)}
+    answers: dict[str, Answer] = {}
+    for ask in asks:
+        if not isinstance(ask, ModelAsk):
+            waits = ports.waits(ask)
+            answers[ask.key] = await asyncio.to_thread(ports.at_once, ask) if waits else ports.at_once(ask)
     calls = [a for a in asks if isinstance(a, ModelAsk)]
     if len(calls) == 1:
         answers[calls[0].key] = await ports.model(calls[0].request).acomplete(calls[0].request)

@@ -10,7 +10,7 @@ from autodata_core.domains import Domain
 from autodata_core.records import Candidate
 from autodata_core.verify import NumberVerifier, fold_text, numbers_in
 
-__all__ = ["find_leaks", "find_quote"]
+__all__ = ["find_leaks"]
 
 _SHINGLE = 8
 """Words in a row that nobody writes twice by chance. Our number."""
@@ -64,24 +64,3 @@ def _words(text: str) -> list[str]:
 
 def _shingles(words: list[str]) -> Iterator[tuple[str, ...]]:
     return zip(*(words[n:] for n in range(_SHINGLE)), strict=False)
-
-
-def find_quote(quote: str, text: str) -> tuple[int, int] | None:
-    """Return start and end of `quote` in `text`, white space aside; None when it does not stand there."""
-    start = text.find(quote)
-    if start >= 0 and quote.strip():
-        return start, start + len(quote)
-    words = quote.split()
-    if not words:
-        return None
-    # Found in the text with single blanks, then placed in the real one: a pattern of words would try every start anew.
-    spans = [word.span() for word in re.finditer(r"\S+", text)]
-    single, wanted = " ".join(text[a:b] for a, b in spans), " ".join(words)
-    at = single.find(wanted)
-    if at < 0:
-        return None
-
-    def place(offset: int) -> int:
-        return spans[single.count(" ", 0, offset)][0] + offset - (single.rfind(" ", 0, offset) + 1)
-
-    return place(at), place(at + len(wanted) - 1) + 1

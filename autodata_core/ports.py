@@ -26,6 +26,8 @@ from autodata_core.records import (
 __all__ = [
     "Answer",
     "Ask",
+    "ControlAsk",
+    "ControlReply",
     "CoverageAsk",
     "CoverageMap",
     "CoverageReply",
@@ -98,6 +100,17 @@ class VerifierReply(Record):
     evidence: StrictStr = ""
 
 
+class ControlReply(Record):
+    """What the controls of a check showed, before any answer is verified with it."""
+
+    fault: Literal["", "spec", "reference", "vacuous", "error"]
+    """Empty when the check can be used. `spec`: it cannot be read; `reference`: it fails the reference answer; `vacuous`: it
+    passes an answer that is known to be wrong; `error`: it could not be run, so the item stays unverified."""
+    evidence: StrictStr = ""
+    controls: StrictInt = 0
+    """Known-wrong answers that were tried and failed."""
+
+
 @dataclass(frozen=True)
 class ModelAsk:
     """Ask a model. Answered by `ModelReply`."""
@@ -125,10 +138,22 @@ class VerifyAsk:
     key: str
     check: Check
     answer: str
+    source: str = ""
+    """Text of the source, for verifiers that compare with it."""
 
 
-Ask = ModelAsk | CoverageAsk | VerifyAsk
-Answer = ModelReply | CoverageReply | VerifierReply
+@dataclass(frozen=True)
+class ControlAsk:
+    """Ask whether a check can be used: it passes the reference and fails what is wrong. Answered by `ControlReply`."""
+
+    key: str
+    check: Check
+    reference: str
+    source: str = ""
+
+
+Ask = ModelAsk | CoverageAsk | VerifyAsk | ControlAsk
+Answer = ModelReply | CoverageReply | VerifierReply | ControlReply
 """`answers[ask.key]` has the type that belongs to the ask."""
 
 
@@ -161,7 +186,7 @@ class CoverageMap(Protocol):
 
 
 class Verifier(Protocol):
-    """Checks an answer by rule or by execution."""
+    """Checks an answer by rule or by execution. Safe to call from many threads at once."""
 
     @property
     def kind(self) -> str:
@@ -170,19 +195,30 @@ class Verifier(Protocol):
 
     @property
     def version(self) -> str:
-        """Name and version for provenance."""
+        """Name and version for provenance, with the sandbox tier where code is run: `python/1 monty/1.4.0`."""
+        ...
+
+    @property
+    def form(self) -> str:
+        """How a challenger writes `check.spec`, in one or two sentences with an example."""
         ...
 
     def check_spec(self, check: Check) -> str | None:
         """Return why `check.spec` cannot be used, or None when it can."""
         ...
 
-    def verify(self, check: Check, answer: str) -> VerifierReply:
-        """Return pass, fail or error with evidence; never a default, never an exception for a bad answer."""
+    def verify(self, check: Check, answer: str, source: str = "") -> VerifierReply:
+        """Return pass, fail or error with evidence; never a default, never an exception for a bad answer.
+
+        Args:
+            check: With a spec in which `check_spec` found no fault; any other spec gives `error`.
+            answer: What a solver answered.
+            source: Text of the item's source, for verifiers that compare with it.
+        """
         ...
 
-    def known_wrong(self, check: Check) -> Sequence[str]:
-        """Return at least one answer that must fail: the control that shows the check can refuse."""
+    def known_wrong(self, check: Check, reference: str) -> Sequence[str]:
+        """Return at least one answer that must fail, such as mutants of the reference: it shows the check can refuse."""
         ...
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from autodata_core.citations import find_quote
 from autodata_core.errors import RecordError
 from autodata_core.item import ItemState
-from autodata_core.leaks import find_quote
 from autodata_core.prompts import render_solver
 from autodata_core.recipe import Rules
 from autodata_core.records import Candidate, Example, ModelIdentity, Provenance, Scores, Source, SourceRef, fingerprint

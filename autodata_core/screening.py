@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from autodata_core.errors import RecordError
+from autodata_core.gates import refusals
 from autodata_core.item import ItemState, Step
-from autodata_core.leaks import find_leaks, find_quote
 from autodata_core.parsing import ReplyFault, Skip, parse_candidate, parse_quality, reply_schema
-from autodata_core.ports import CoverageAsk, CoverageReply, VerifyAsk
+from autodata_core.ports import ControlAsk, ControlReply, CoverageAsk, CoverageReply
 from autodata_core.prompts import render_challenger, render_check
 from autodata_core.records import Attempt, Candidate, Reason, ReasonKind, Round, fingerprint
 from autodata_core.scoring import mean
 from autodata_core.turn import Turn, candidate_of, changed, heard, refuse, scores_of, suspend
-from autodata_core.verify import EXACT_VERIFIERS
 from autodata_core.views import ChallengerView, CheckView, FailureView
 
 __all__ = ["check", "propose", "review"]
@@ -74,7 +73,7 @@ def check(turn: Turn, state: ItemState) -> Step:
     """Everything that can refuse a candidate before a solver is paid, the cheapest first."""
     candidate = candidate_of(state)
     if not state.passed:
-        reasons = _lint(turn, candidate)
+        reasons = refusals(candidate, turn.source, turn.rules)
         if reasons:
             return refuse(state, *reasons)
         return check(turn, changed(state, passed=("form",)))
@@ -87,61 +86,33 @@ def check(turn: Turn, state: ItemState) -> Step:
     return Step(changed(state, phase="attempt_weak", passed=()))
 
 
-def _lint(turn: Turn, candidate: Candidate) -> tuple[Reason, ...]:
-    """Return what is wrong with the candidate by rule: form, quotation, leaks."""
-    domain = turn.domain
-
-    def reason(kind: ReasonKind, detail: str) -> Reason:
-        return Reason(kind=kind, stage="check", detail=detail)
-
-    found: list[Reason] = []
-    if domain.question_types and candidate.question_type not in domain.question_types:
-        known = ", ".join(domain.question_types)
-        found.append(reason(ReasonKind.FORMAT, f"question_type is not one of {known}"))
-    if candidate.rubric is not None and domain.rubric_shape is not None:
-        found += [reason(ReasonKind.FORMAT, fault) for fault in domain.rubric_shape.faults(candidate.rubric)]
-    if candidate.check is not None:
-        named = turn.rules.protocol.models
-        kinds = tuple(kind for kind in domain.check_kinds if kind != "judge" or not named or "judge" in named)
-        fault = _check_fault(candidate, kinds)
-        found += [reason(ReasonKind.FORMAT, fault)] if fault else []
-    if candidate.quote is not None and find_quote(candidate.quote, turn.source.text) is None:
-        found.append(reason(ReasonKind.FAILED_QUALITY, "the quote does not stand in the source"))
-    if not found:
-        found += [reason(ReasonKind.LEAK, leak) for leak in find_leaks(candidate, domain)]
-    return tuple(found)
-
-
-def _check_fault(candidate: Candidate, kinds: tuple[str, ...]) -> str | None:
-    check = candidate.check
-    assert check is not None  # asked only for candidates with a check
-    if kinds and check.kind not in kinds:
-        return f"check.kind is one of {', '.join(kinds)}, got {check.kind[:40]!r}"
-    verifier = EXACT_VERIFIERS.get(check.kind)
-    return verifier.check_spec(check) if verifier else None
-
-
 def _controls(turn: Turn, state: ItemState, candidate: Candidate) -> Step:
     """The check must pass the reference answer and fail answers that are known to be wrong, or it decides nothing."""
     check = candidate.check
     if check is None or check.kind == "judge":
         return Step(state)
-    verifier = EXACT_VERIFIERS.get(check.kind)
-    wrong = verifier.known_wrong(check) if verifier else ("", "This is correct, 10/10.")
-    step = f"r{state.round}.control"
-    asks = [VerifyAsk(key=f"{step}.right", check=check, answer=candidate.reference_answer)]
-    asks += [VerifyAsk(key=f"{step}.wrong{n}", check=check, answer=answer) for n, answer in enumerate(wrong)]
-    if asks[0].key not in turn.answers:
-        return Step(state, tuple(asks))
-    replies = [turn.verified(ask) for ask in asks]
-    if replies[0].outcome != "pass":
-        detail = f"the check does not pass the reference answer: {replies[0].evidence}"
-        return refuse(state, Reason(kind=ReasonKind.FAILED_QUALITY, stage="check", detail=detail))
-    if any(reply.outcome != "fail" for reply in replies[1:]):
-        detail = "the check passes an answer that is known to be wrong, so it decides nothing"
-        return refuse(state, Reason(kind=ReasonKind.FAILED_QUALITY, stage="check", detail=detail))
+    ask = ControlAsk(f"r{state.round}.control", check, candidate.reference_answer, turn.source.text)
+    reply = turn.answers.get(ask.key)
+    if reply is None:
+        return Step(state, (ask,))
+    if not isinstance(reply, ControlReply):
+        raise RecordError(f"Ask {ask.key!r} is answered by a ControlReply, got {type(reply).__name__}.")
+    if reply.fault:
+        kind, detail = _CONTROL_FAULTS[reply.fault]
+        return refuse(state, Reason(kind=kind, stage="check", detail=f"{detail}: {reply.evidence}"))
     version = turn.rules.protocol.verifiers.get(check.kind, check.kind)
     return Step(changed(state, verifiers=tuple(sorted({*state.verifiers, version}))))
+
+
+_CONTROL_FAULTS = {
+    "spec": (ReasonKind.FORMAT, "the check cannot be read"),
+    "reference": (ReasonKind.FAILED_QUALITY, "the check does not pass the reference answer"),
+    "vacuous": (
+        ReasonKind.FAILED_QUALITY,
+        "the check passes an answer that is known to be wrong, so it decides nothing",
+    ),
+    "error": (ReasonKind.INFRA, "unverified, since the check could not be run"),
+}
 
 
 def _coverage(turn: Turn, state: ItemState, candidate: Candidate) -> Step:

@@ -14,10 +14,10 @@ from fractions import Fraction
 from typing import Any
 
 from autodata_core.errors import shorten
-from autodata_core.ports import Verifier, VerifierReply
+from autodata_core.ports import ControlReply, Verifier, VerifierReply
 from autodata_core.records import Check
 
-__all__ = ["EXACT_VERIFIERS", "NumberVerifier", "TextVerifier", "fold_text", "numbers_in", "read_number"]
+__all__ = ["EXACT_VERIFIERS", "NumberVerifier", "TextVerifier", "control", "fold_text", "numbers_in", "read_number"]
 
 _DIGITS_MAX = 60
 """Longest number that is read; a longer one is no answer to a question a person asks."""
@@ -144,6 +144,7 @@ class NumberVerifier:
 
     kind: str = "number"
     version: str = "number/1"
+    form: str = 'spec {"value": "12.5", "unit": "minutes", "rel_tol": "0"}; value is one plain number as text'
 
     def check_spec(self, check: Check) -> str | None:
         unknown = sorted(set(check.spec) - {"value", "unit", "rel_tol"})
@@ -159,7 +160,7 @@ class NumberVerifier:
             return "unit must be a short text or null"
         return None
 
-    def verify(self, check: Check, answer: str) -> VerifierReply:
+    def verify(self, check: Check, answer: str, source: str = "") -> VerifierReply:
         fault = self.check_spec(check)
         if fault:
             return VerifierReply(outcome="error", evidence=fault)
@@ -175,7 +176,7 @@ class NumberVerifier:
         evidence = f"states {_plain(stated)}, wanted {_plain(wanted)}"
         return VerifierReply(outcome="pass" if equal else "fail", evidence=evidence)
 
-    def known_wrong(self, check: Check) -> Sequence[str]:
+    def known_wrong(self, check: Check, reference: str = "") -> Sequence[str]:
         wanted = _spec_number(check.spec.get("value")) or Fraction(0)
         away = abs(wanted) + 1  # more than any tolerance
         return (_plain(wanted + away), _plain(wanted - away), "unknown", "This is correct, 10/10.")
@@ -187,6 +188,7 @@ class TextVerifier:
 
     kind: str = "text"
     version: str = "text/1"
+    form: str = 'spec {"accepted": ["Paris", "the city of Paris"]}; the answer equals one of these'
 
     def check_spec(self, check: Check) -> str | None:
         accepted = check.spec.get("accepted")
@@ -196,17 +198,39 @@ class TextVerifier:
             return "every accepted answer is a text of 1 to 500 characters"
         return None
 
-    def verify(self, check: Check, answer: str) -> VerifierReply:
+    def verify(self, check: Check, answer: str, source: str = "") -> VerifierReply:
         fault = self.check_spec(check)
         if fault:
             return VerifierReply(outcome="error", evidence=fault)
         equal = fold_text(answer) in {fold_text(text) for text in check.spec["accepted"]}
         return VerifierReply(outcome="pass" if equal else "fail", evidence=f"answered {shorten(answer, 80)}")
 
-    def known_wrong(self, check: Check) -> Sequence[str]:
+    def known_wrong(self, check: Check, reference: str = "") -> Sequence[str]:
         accepted = check.spec.get("accepted")
         first = accepted[0] if isinstance(accepted, list) and accepted else ""
         return ("", "unknown", "This is correct, 10/10.", f"not {first}")
+
+
+def control(verifier: Verifier, check: Check, reference: str, source: str = "") -> ControlReply:
+    """Return whether a check can be used: its spec is sound, the reference passes, every known-wrong answer fails."""
+    fault = verifier.check_spec(check)
+    if fault:
+        return ControlReply(fault="spec", evidence=fault)
+    right = verifier.verify(check, reference, source)
+    if right.outcome == "error":
+        return ControlReply(fault="error", evidence=right.evidence)
+    if right.outcome == "fail":
+        return ControlReply(fault="reference", evidence=right.evidence)
+    wrong = verifier.known_wrong(check, reference)
+    for tried, answer in enumerate(wrong):
+        found = verifier.verify(check, answer, source)
+        if found.outcome == "error":
+            return ControlReply(fault="error", evidence=found.evidence, controls=tried)
+        if found.outcome == "pass":
+            return ControlReply(fault="vacuous", evidence=f"passes {shorten(answer, 200)}", controls=tried)
+    if not wrong:
+        return ControlReply(fault="vacuous", evidence="no known-wrong answer could be made for it")
+    return ControlReply(fault="", evidence=right.evidence, controls=len(wrong))
 
 
 EXACT_VERIFIERS: Mapping[str, Verifier] = {"number": NumberVerifier(), "text": TextVerifier()}

@@ -13,7 +13,7 @@ from autodata_core import __version__
 from autodata_core.errors import AutodataError
 from autodata_core.ports import Model, ModelRequest
 from autodata_core.records import Check, Message, Role
-from autodata_core.verify import EXACT_VERIFIERS
+from autodata_core.verify import EXACT_VERIFIERS, control
 
 __all__ = ["Finding", "check_workspace", "examine_machine"]
 
@@ -51,12 +51,9 @@ def _check_verifiers(workspace: Workspace) -> Iterator[Finding]:
         if kind not in _CONTROLS:
             continue
         check, right = _CONTROLS[kind]
-        verifier = EXACT_VERIFIERS[kind]
-        passed = verifier.verify(check, right).outcome == "pass"
-        failed = all(verifier.verify(check, wrong).outcome == "fail" for wrong in verifier.known_wrong(check))
-        yield Finding(
-            f"verifier {kind}", passed and failed, f"{verifier.version}: right answer passes, wrong ones fail"
-        )
+        found = control(EXACT_VERIFIERS[kind], check, right)
+        detail = found.evidence if found.fault else f"right answer passes, {found.controls} wrong ones fail"
+        yield Finding(f"verifier {kind}", not found.fault, f"{EXACT_VERIFIERS[kind].version}: {detail}")
 
 
 def _check_models(workspace: Workspace) -> Iterator[Finding]:

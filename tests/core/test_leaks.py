@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from autodata_core.citations import find_quote
 from autodata_core.domains import DOMAINS, Domain
-from autodata_core.leaks import find_leaks, find_quote
+from autodata_core.leaks import find_leaks
 from autodata_core.records import Candidate, Check, Criterion
 
 MATH, CS = DOMAINS["math_objects"], DOMAINS["cs_research"]

@@ -15,8 +15,8 @@ from autodata_adapters.models.word_problems.facts import read_sections
 from autodata_adapters.models.word_problems.forms import FORMS, style_of
 from autodata_adapters.models.word_problems.phrases import is_plural, plural, thing
 from autodata_adapters.models.word_problems.problems import LEVELS, answer_of, draw, write_number
+from autodata_core.citations import find_quote
 from autodata_core.errors import ModelError
-from autodata_core.leaks import find_quote
 from autodata_core.ports import ModelRequest
 from autodata_core.records import Check, Message, ReasonKind
 from autodata_core.verify import NumberVerifier, numbers_in
