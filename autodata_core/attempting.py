@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from autodata_core.item import ItemState, Solver, Step
-from autodata_core.parsing import ReplyFault, parse_answer, parse_equivalence, parse_marks, reply_schema
-from autodata_core.ports import Ask, ModelAsk, VerifyAsk
-from autodata_core.prompts import render_judge, render_solver
+from autodata_core.judging import judge, judge_view
+from autodata_core.oddities import oddities
+from autodata_core.parsing import SolverAnswer, parse_answer, reply_schema
+from autodata_core.ports import Ask, VerifyAsk
+from autodata_core.prompts import render_solver
 from autodata_core.records import Attempt, Candidate, Reason, ReasonKind
 from autodata_core.turn import Turn, candidate_of, changed, heard, refuse, suspend
-from autodata_core.views import RubricJudgeView, SolverView, VerifiableJudgeView
+from autodata_core.views import SolverView
 
 __all__ = ["settle_attempts"]
 
@@ -74,6 +76,8 @@ def _answer(
     state = heard(state, solver, reply)
     state = changed(state, prompts={**state.prompts, solver: ask.request.messages_sha256()})
     parsed = parse_answer(reply, value=value)
+    if parsed.answer is not None and _judged(candidate):
+        parsed = _without_oddities(parsed.answer, candidate, solver)
     read = attempt.model_copy(
         update={"finish_reason": reply.finish_reason, "flags": parsed.flags, "answer": parsed.answer}
     )
@@ -85,13 +89,25 @@ def _answer(
     return state, read, None
 
 
+def _without_oddities(answer: str, candidate: Candidate, solver: Solver) -> SolverAnswer:
+    """Return the answer with its flags; None instead of one that could earn marks by anything but what it says."""
+    odd = oddities(answer, candidate)
+    # Words to the judge can only help who says them: in the weak solver's favour they refuse the row, so they are marked.
+    unusable = set(odd) - ({"judge_directed"} if solver == "weak" else set())
+    return SolverAnswer(None if unusable else answer, odd)
+
+
+def _judged(candidate: Candidate) -> bool:
+    return candidate.check is None or candidate.check.kind == "judge"
+
+
 def _mark(
     turn: Turn, state: ItemState, solver: Solver, attempt: Attempt, candidate: Candidate
 ) -> tuple[ItemState, Attempt, Ask | None]:
-    """Verify the answer, or have it judged. The judge hears neither who answered nor the other attempts."""
+    """Verify the answer, or have it judged."""
     answer = attempt.answer or ""
     step = f"r{state.round}.{solver}.{attempt.index}.mark"
-    if candidate.check is not None and candidate.check.kind != "judge":
+    if candidate.check is not None and not _judged(candidate):
         verify = VerifyAsk(key=step, check=candidate.check, answer=answer, source=turn.source.text)
         if verify.key not in turn.answers:
             return state, attempt, verify
@@ -99,38 +115,12 @@ def _mark(
         if found.outcome == "error":
             return state, _unjudged(attempt, found.evidence), None
         return state, _marked(attempt, (found.outcome == "pass",), found.evidence), None
-    ask = _judge_ask(turn, state, step, answer, candidate)
-    reply = turn.reply(ask)
-    if reply is None:
-        return state, attempt, ask
-    if reply.error:
-        return suspend(state, ask, reply).state, attempt, None
-    state = heard(state, "judge", reply)
-    verifier = "judge.rubric" if candidate.rubric is not None else "judge.equivalence"
-    state = changed(
-        state,
-        prompts={**state.prompts, "judge": turn.rules.protocol.prompts[verifier]},
-        verifiers=tuple(sorted({*state.verifiers, verifier})),
-    )
-    try:
-        marks = parse_marks(reply, len(candidate.rubric)) if candidate.rubric is not None else parse_equivalence(reply)
-    except ReplyFault as fault:
-        state, may_ask = turn.again(state, step, reply, str(fault))
-        if may_ask:
-            return _mark(turn.unheard(), state, solver, attempt, candidate)
-        return state, _unjudged(attempt, str(fault)), None
-    return state, _marked(attempt, tuple(marks.marks), marks.why), None
-
-
-def _judge_ask(turn: Turn, state: ItemState, step: str, answer: str, candidate: Candidate) -> ModelAsk:
-    view: RubricJudgeView | VerifiableJudgeView
-    if candidate.rubric is not None:
-        view, schema = RubricJudgeView(answer=answer, rubric=candidate.rubric), "marks"
-    else:
-        view, schema = VerifiableJudgeView(answer=answer, reference_answer=candidate.reference_answer), "equivalence"
-    # The fence, and so the messages, must not tell which solver it was: the call's name goes in only as a hash.
-    messages = render_judge(view, turn.fence(state, step))
-    return turn.ask(state, step, "judge", messages, response_schema=reply_schema(schema), view=view.to_json())
+    judged = judge(turn, state, step, judge_view(answer, candidate))
+    if judged.state.done or judged.ask is not None:
+        return judged.state, attempt, judged.ask
+    if judged.marks is None:
+        return judged.state, _unjudged(attempt, judged.evidence), None
+    return judged.state, _marked(attempt, judged.marks, judged.evidence), None
 
 
 def _marked(attempt: Attempt, marks: tuple[bool, ...], evidence: str) -> Attempt:

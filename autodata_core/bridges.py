@@ -1,21 +1,24 @@
 """Turns what a user passes as a model into our port, through bridges that installed distributions advertise.
 
 The entry-point group is `autodata.models`; each bridge is a function `(object, role) -> Model | None`. So a shell takes any
-LangChain chat model or DSPy LM without importing the adapters.
+LangChain chat model or DSPy LM without importing the adapters. Verifiers are found the same way.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from functools import cache
 from importlib.metadata import entry_points
 from typing import Any
 
-from autodata_core.errors import RecipeError, shorten
-from autodata_core.ports import Model
+from autodata_core.errors import MissingExtraError, RecipeError, shorten
+from autodata_core.ports import Model, Verifier
 from autodata_core.records import Role
+from autodata_core.roles import ROLES, player
+from autodata_core.verify import EXACT_VERIFIERS
 
-__all__ = ["as_model", "as_models"]
+__all__ = ["as_model", "as_models", "installed_verifiers"]
 
 Bridge = Callable[[Any, Role], Model | None]
 
@@ -58,12 +61,29 @@ def _made_by(host: str, roots: set[str]) -> bool:
 
 
 def as_models(values: Mapping[str, Any]) -> dict[str, Model]:
-    """Return every value of a role → model mapping as a model; the judge also reviews where no `check` is given."""
-    roles: tuple[Role, ...] = ("challenger", "check", "weak", "strong", "judge")
-    unknown = sorted(set(values) - set(roles))
+    """Return every value of a role → model mapping as a model, with stand-ins for roles that nobody was named for."""
+    unknown = sorted(set(values) - set(ROLES))
     if unknown:
-        raise RecipeError(f"Unknown role {unknown[0]!r} in models. Roles are {', '.join(roles)}.")
-    made: dict[str, Model] = {role: as_model(values[role], role) for role in roles if values.get(role) is not None}
-    if "judge" in made and "check" not in made:
-        made["check"] = made["judge"]
+        raise RecipeError(f"Unknown role {unknown[0]!r} in models. Roles are {', '.join(ROLES)}.")
+    made: dict[str, Model] = {role: as_model(values[role], role) for role in ROLES if values.get(role) is not None}
+    given = tuple(made)
+    for role in ROLES:
+        other = player(role, given)
+        if other is not None:
+            made[role] = made[other]
     return made
+
+
+def installed_verifiers(kinds: Iterable[str]) -> dict[str, Verifier]:
+    """Return the verifiers of these kinds that this installation has: the exact ones and those that distributions advertise.
+
+    The entry-point group is `autodata.verifiers`; a name in it is a kind, its object a function that returns the verifier.
+    A kind whose package is not installed is left out, so that no candidate can ask for it.
+    """
+    points = {point.name: point for point in entry_points(group="autodata.verifiers")}
+    found: dict[str, Verifier] = dict(EXACT_VERIFIERS)
+    for kind in kinds:
+        if kind in points and kind not in found:
+            with suppress(MissingExtraError):
+                found[kind] = points[kind].load()()
+    return found

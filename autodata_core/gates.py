@@ -9,12 +9,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from autodata_core.citations import find_quote
-from autodata_core.domains import Domain
 from autodata_core.leaks import find_leaks
 from autodata_core.recipe import Rules
 from autodata_core.records import Candidate, Reason, ReasonKind, Source
+from autodata_core.rubrics import rubric_faults
 
-__all__ = ["GATES", "Gate", "refusals"]
+__all__ = ["GATES", "Gate", "check_kinds", "refusals"]
 
 
 @dataclass(frozen=True)
@@ -45,17 +45,21 @@ def _form(candidate: Candidate, source: Source, rules: Rules) -> tuple[str, ...]
     if candidate.rubric is not None and domain.rubric_shape is not None:
         found += domain.rubric_shape.faults(candidate.rubric)
     if candidate.check is not None:
-        kinds = _kinds(domain, rules)
+        kinds = check_kinds(rules)
         if candidate.check.kind not in kinds:
             found.append(f"check.kind is one of {', '.join(kinds)}, got {candidate.check.kind[:40]!r}")
     return tuple(found)
 
 
-def _kinds(domain: Domain, rules: Rules) -> tuple[str, ...]:
+def check_kinds(rules: Rules) -> tuple[str, ...]:
     """Return the check kinds of the domain that somebody can answer for in this run."""
     named = rules.protocol.models
     known = {*rules.protocol.verifiers, *(("judge",) if not named or "judge" in named else ())}
-    return tuple(kind for kind in domain.check_kinds if kind in known)
+    return tuple(kind for kind in rules.domain.check_kinds if kind in known)
+
+
+def _rubric(candidate: Candidate, source: Source, rules: Rules) -> tuple[str, ...]:
+    return rubric_faults(candidate.rubric or ())
 
 
 def _quote(candidate: Candidate, source: Source, rules: Rules) -> tuple[str, ...]:
@@ -70,6 +74,7 @@ def _leak(candidate: Candidate, source: Source, rules: Rules) -> tuple[str, ...]
 
 GATES: tuple[Gate, ...] = (
     Gate("form", ReasonKind.FORMAT, _form),
+    Gate("rubric", ReasonKind.FAILED_QUALITY, _rubric),
     Gate("quote", ReasonKind.FAILED_QUALITY, _quote),
     Gate("leak", ReasonKind.LEAK, _leak),
 )

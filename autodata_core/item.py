@@ -8,11 +8,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from pydantic import Field, StrictInt, StrictStr
+from pydantic import Field, StrictBool, StrictInt, StrictStr
 
 from autodata_core.errors import RecordError
 from autodata_core.ports import Ask
-from autodata_core.records import Attempt, Candidate, Reason, Record, Round, Source, Usage, fingerprint
+from autodata_core.records import (
+    Attempt,
+    Candidate,
+    Opinion,
+    Reason,
+    Record,
+    Round,
+    Source,
+    Statement,
+    Usage,
+    fingerprint,
+)
 
 __all__ = ["PHASES", "Fault", "ItemState", "Phase", "Solver", "Status", "Step", "item_id", "start"]
 
@@ -29,8 +40,9 @@ PHASES: tuple[Phase, ...] = (
 )
 """Every phase; each is a node of the item graph."""
 
-Status = Literal["open", "accepted", "refused", "skipped", "infra"]
-"""`skipped`: the challenger found the source unsuitable. `infra`: a model gave no answer; ask again later."""
+Status = Literal["open", "accepted", "refused", "skipped", "infra", "quarantined"]
+"""`skipped`: the source is unsuitable or not allowed. `infra`: a model gave no answer; ask again later. `quarantined`: it passed
+everything, but the judge failed its controls, so its marks say nothing."""
 
 Solver = Literal["weak", "strong"]
 
@@ -61,6 +73,11 @@ class ItemState(Record):
     """By step: what came and could not be used. Its length says how often that step was asked again."""
     weak: tuple[Attempt, ...] = ()
     strong: tuple[Attempt, ...] = ()
+    opinions: dict[StrictStr, Opinion] = Field(default_factory=dict)
+    debate: tuple[Statement, ...] = ()
+    controls: dict[StrictStr, StrictBool] = Field(default_factory=dict)
+    marks: dict[StrictStr, tuple[StrictBool, ...]] = Field(default_factory=dict)
+    """By step: what the judge said of answers in this round."""
     reasons: tuple[Reason, ...] = ()
     """Against the present candidate."""
     history: tuple[Round, ...] = ()
@@ -69,6 +86,8 @@ class ItemState(Record):
     served: dict[StrictStr, StrictStr] = Field(default_factory=dict)
     prompts: dict[StrictStr, StrictStr] = Field(default_factory=dict)
     verifiers: tuple[StrictStr, ...] = ()
+    flags: tuple[StrictStr, ...] = ()
+    """What is odd about the source, sorted; the present candidate's are in the row only."""
     created: StrictStr = ""
     note: StrictStr = ""
     """Why the item was skipped or could not be finished."""

@@ -8,23 +8,23 @@ die at any point. Scores are compared only by the policy (`acceptance`).
        ↑________ refine ←──────┴──────────┴────────────┘   └→ (refine) → give_up
 
 Asks of one step are independent of each other and may be answered at once. What happens inside `propose` and `check` is in
-`screening`, inside the attempts in `attempting`.
+`screening`, inside the attempts in `attempting`, between good scores and a row in `deciding`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from fractions import Fraction
-from typing import Any
 
 from autodata_core.acceptance import shadow_verdicts
 from autodata_core.attempting import settle_attempts
+from autodata_core.deciding import decide
 from autodata_core.errors import RecordError
 from autodata_core.item import ItemState, Phase, Step
 from autodata_core.ports import Answer
 from autodata_core.recipe import Rules
-from autodata_core.records import Attempt, Reason, ReasonKind, Round, Source, Verdict
-from autodata_core.screening import check, propose, review
+from autodata_core.records import Attempt, Round, Source, Verdict
+from autodata_core.screening import check, propose
 from autodata_core.turn import Turn, candidate_of, changed, refuse, scores_of
 
 __all__ = ["advance"]
@@ -67,28 +67,21 @@ def _attempt_strong(turn: Turn, state: ItemState) -> Step:
     return Step(changed(step.state, phase="decide"))
 
 
-def _decide(turn: Turn, state: ItemState) -> Step:
-    candidate = candidate_of(state)
-    if state.prompts.get("weak") != state.prompts.get("strong"):
-        detail = "weak and strong solver were asked different things"
-        return refuse(state, Reason(kind=ReasonKind.FORMAT, stage="decide", detail=detail))
-    reasons = turn.rules.policy.decide(scores_of(state.weak, candidate), scores_of(state.strong, candidate))
-    if reasons:
-        return refuse(state, *reasons)
-    if turn.rules.protocol.final_check:
-        step = review(turn, state, candidate, final=True)
-        if step.asks or step.state.phase != "decide" or step.state.done:
-            return step
-        state = step.state
-    return Step(changed(state, phase="accept"))
-
-
 def _round(turn: Turn, state: ItemState) -> Round:
     """Return the present round as a finished one, with what every other preset says of it."""
     weak, strong = _settled_scores(state.weak, state), _settled_scores(state.strong, state)
     shadow = shadow_verdicts(turn.rules.policy, weak, strong) if weak else {}
     verdict = Verdict(policy=turn.rules.policy.name, reasons=state.reasons, shadow=shadow)
-    return Round(number=state.round, candidate=state.candidate, weak=state.weak, strong=state.strong, verdict=verdict)
+    return Round(
+        number=state.round,
+        candidate=state.candidate,
+        weak=state.weak,
+        strong=state.strong,
+        opinions=state.opinions,
+        debate=state.debate,
+        controls=state.controls,
+        verdict=verdict,
+    )
 
 
 def _settled_scores(attempts: tuple[Attempt, ...], state: ItemState) -> list[Fraction]:
@@ -101,7 +94,8 @@ def _refine(turn: Turn, state: ItemState) -> Step:
     history = (*state.history, _round(turn, state))
     if state.round >= turn.rules.protocol.rounds:
         return Step(changed(state, history=history, phase="give_up"))
-    fresh: dict[str, Any] = {"candidate": None, "weak": (), "strong": (), "reasons": (), "faults": {}, "passed": ()}
+    # An untouched item with what belongs to it: nothing said of one candidate may count for the next.
+    fresh = {name: ItemState.model_fields[name].get_default(call_default_factory=True) for name in _OF_THE_ROUND}
     return Step(changed(state, history=history, round=state.round + 1, phase="propose", **fresh))
 
 
@@ -113,12 +107,16 @@ def _accept(turn: Turn, state: ItemState) -> Step:
     return Step(changed(state, status="accepted", history=(*state.history, _round(turn, state))))
 
 
+_OF_THE_ROUND = (
+    "candidate", "weak", "strong", "opinions", "debate", "controls", "marks", "reasons", "faults", "passed"
+)  # fmt: skip
+
 _PHASES: Mapping[Phase, Callable[[Turn, ItemState], Step]] = {
     "propose": propose,
     "check": check,
     "attempt_weak": _attempt_weak,
     "attempt_strong": _attempt_strong,
-    "decide": _decide,
+    "decide": decide,
     "refine": _refine,
     "accept": _accept,
     "give_up": _give_up,

@@ -20,6 +20,7 @@ from autodata_core.records import Candidate, Check, Criterion, FinishReason
 
 __all__ = [
     "MAX_REPLY_CHARS",
+    "CriticVerdict",
     "Marks",
     "QualityVerdict",
     "ReplyFault",
@@ -27,6 +28,7 @@ __all__ = [
     "SolverAnswer",
     "parse_answer",
     "parse_candidate",
+    "parse_critic",
     "parse_equivalence",
     "parse_marks",
     "parse_object",
@@ -136,6 +138,13 @@ class QualityVerdict(_Strict):
         return tuple(
             name for name in ("grounded", "self_contained", "no_leak", "answer_correct") if not getattr(self, name)
         )
+
+
+class CriticVerdict(_Strict):
+    """Whether one critic, or the arbiter, lets a candidate pass."""
+
+    passed: bool
+    why: Annotated[str, Field(max_length=4_000)] = ""
 
 
 class Marks(_Strict):
@@ -463,6 +472,15 @@ def parse_quality(reply: ModelReply) -> QualityVerdict:
     return verdict
 
 
+def parse_critic(reply: ModelReply) -> CriticVerdict:
+    """Return what a critic or the arbiter of a debate says.
+
+    Raises:
+        ReplyFault: It cannot be read.
+    """
+    return _read(CriticVerdict, reply, verdict=True)
+
+
 def parse_marks(reply: ModelReply, criteria: int) -> Marks:
     """Return the judge's marks, exactly one per criterion.
 
@@ -523,12 +541,13 @@ def reply_schema(name: str) -> dict[str, Any]:
     """Return the JSON schema of a reply, for prompts and for models that can be held to one. Not to be changed.
 
     Args:
-        name: `candidate_rubric`, `candidate_check`, `quality`, `marks`, `equivalence` or `value`.
+        name: `candidate_rubric`, `candidate_check`, `quality`, `critic`, `marks`, `equivalence` or `value`.
     """
     kinds: dict[str, type[_Strict]] = {
         "candidate_rubric": _RubricCandidateReply,
         "candidate_check": _CheckedCandidateReply,
         "quality": QualityVerdict,
+        "critic": CriticVerdict,
         "marks": Marks,
         "equivalence": _Equivalence,
         "value": _ValueReply,

@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, StrictBool, StrictFloat, StrictInt, StrictStr
 
@@ -17,9 +17,12 @@ from autodata_core.acceptance import AcceptancePolicy, Bound, policy_from
 from autodata_core.domains import Domain, domain_named
 from autodata_core.errors import RecipeError
 from autodata_core.learnings import Learning
+from autodata_core.ports import Verifier
 from autodata_core.prompts import fixed
 from autodata_core.prompts.editable import CHALLENGER_TEXTS, CHECK_TEXTS
 from autodata_core.records import SCHEMA_VERSION, ModelIdentity, Record, fingerprint
+from autodata_core.roles import CRITICS
+from autodata_core.safety import SafetyRules
 from autodata_core.verify import EXACT_VERIFIERS
 
 __all__ = ["EvaluationProtocol", "Recipe", "Rules"]
@@ -31,6 +34,8 @@ def fixed_prompt_hashes() -> dict[str, str]:
         f"solver.{name}": [text, fixed.SOLVER_EXAMPLE[name]] for name, text in fixed.SOLVER.items()
     }
     texts |= {"judge.rubric": fixed.JUDGE_RUBRIC, "judge.equivalence": fixed.JUDGE_EQUIVALENCE}
+    texts |= {f"critic.{name}": text for name, text in fixed.CRITICS.items()}
+    texts |= {f"debate.{name}": text for name, text in fixed.DEBATE.items()}
     return {name: fingerprint(text) for name, text in texts.items()}
 
 
@@ -97,11 +102,24 @@ class EvaluationProtocol(Record):
     """Whether a model reviews each candidate. False only where the check is executable and no reviewer is named."""
     final_check: StrictBool = True
     """Whether the quality check looks once more at what passed everything else, as in the paper."""
+    critics: tuple[Literal["logic", "factuality", "format", "safety"], ...] = ()
+    """Critics that review each candidate beside the quality check, each with a question of its own."""
+    quorum: Literal["all", "majority"] = "all"
+    """How many critics must let a candidate pass."""
+    judge_controls: Literal["off", "on", "strict"] = "on"
+    """Whether a judge marks known-right and known-wrong answers before a row that it judged is kept. `on`: it must give
+    nothing to known-wrong ones; `strict`: and everything to a known-right one."""
+    debate_rounds: StrictInt = Field(default=0, ge=0, le=3)
+    """How often advocate and opponent speak before the arbiter decides, as the last gate; 0 is no debate."""
+    safety: SafetyRules = SafetyRules()
+    """What no source and no row may hold."""
     seed: StrictInt = Field(default=0, ge=0, lt=2**31)
     prompts: dict[str, str] = Field(default_factory=fixed_prompt_hashes)
     """SHA-256 of the texts that a recipe cannot change."""
     verifiers: dict[str, str] = Field(default_factory=lambda: {kind: v.version for kind, v in EXACT_VERIFIERS.items()})
-    """By kind: name and version."""
+    """By kind: name and version, with the sandbox tier where code is run."""
+    check_forms: dict[str, str] = Field(default_factory=lambda: {kind: v.form for kind, v in EXACT_VERIFIERS.items()})
+    """By kind: how a challenger writes the check."""
     models: dict[str, ModelIdentity] = Field(default_factory=dict)
     """By role."""
 
@@ -139,10 +157,24 @@ class EvaluationProtocol(Record):
 
     def with_models(self, models: Mapping[str, ModelIdentity]) -> EvaluationProtocol:
         """Return the protocol for these models."""
+        playing = {role: models[role].to_json() for role in sorted(models) if self._asks(role)}
         # Made anew rather than copied: a copy would keep the hash that was computed for other models.
-        return EvaluationProtocol.from_json(
-            {**self.to_json(), "models": {role: models[role].to_json() for role in sorted(models)}}
-        )
+        return EvaluationProtocol.from_json({**self.to_json(), "models": playing})
+
+    def with_verifiers(self, verifiers: Mapping[str, Verifier]) -> EvaluationProtocol:
+        """Return the protocol for these verifiers."""
+        kinds = sorted(verifiers)
+        versions = {kind: verifiers[kind].version for kind in kinds}
+        forms = {kind: verifiers[kind].form for kind in kinds}
+        return EvaluationProtocol.from_json({**self.to_json(), "verifiers": versions, "check_forms": forms})
+
+    def _asks(self, role: str) -> bool:
+        """Return whether anybody in that role is asked."""
+        if role in ("advocate", "opponent", "arbiter"):
+            return self.debate_rounds > 0
+        if role in CRITICS.values():
+            return any(CRITICS[name] == role for name in self.critics)
+        return role != "check" or self.quality_check or self.final_check
 
 
 @dataclass(frozen=True)
@@ -179,6 +211,13 @@ class Rules:
             if role not in models:
                 raise RecipeError(
                     f"The domain {self.domain.name!r} needs a model in the role {role!r}. Add models[{role!r}]."
+                )
+        if self.protocol.debate_rounds and "arbiter" not in models:
+            raise RecipeError("A debate needs an arbiter. Add models['arbiter'] or models['judge'].")
+        for name in self.protocol.critics:
+            if CRITICS[name] not in models:
+                raise RecipeError(
+                    f"No model plays the critic {name!r}. Add models[{CRITICS[name]!r}], models['check'] or models['judge']."
                 )
         if (self.protocol.quality_check or self.protocol.final_check) and "check" not in models:
             raise RecipeError(

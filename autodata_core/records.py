@@ -24,6 +24,7 @@ __all__ = [
     "FinishReason",
     "Message",
     "ModelIdentity",
+    "Opinion",
     "Outcome",
     "Provenance",
     "Reason",
@@ -35,6 +36,7 @@ __all__ = [
     "Shadow",
     "Source",
     "SourceRef",
+    "Statement",
     "Usage",
     "Verdict",
     "canonical_json",
@@ -44,8 +46,21 @@ __all__ = [
 SCHEMA_VERSION = 1
 """Version of the records on disk. A reader refuses a newer one."""
 
-Role = Literal["challenger", "check", "weak", "strong", "judge"]
-"""Who is asked. `check` is the quality check, `weak` and `strong` are the solvers."""
+Role = Literal[
+    "challenger",
+    "check",
+    "weak",
+    "strong",
+    "judge",
+    "critic_logic",
+    "critic_factuality",
+    "critic_format",
+    "critic_safety",
+    "advocate",
+    "opponent",
+    "arbiter",
+]
+"""Who is asked. `check` is the quality check, `weak` and `strong` are the solvers; the last three debate a row."""
 
 FinishReason = Literal["stop", "length", "content_filter", "unknown"]
 """Why a model stopped, as the provider said. `length` means the reply is cut."""
@@ -235,7 +250,8 @@ class Attempt(Record):
     """What the verifier or judge said about it, shortened. Never read back as a verdict."""
     finish_reason: FinishReason = "unknown"
     flags: tuple[StrictStr, ...] = ()
-    """Sorted names: `empty`, `refusal`, `truncated`, `unreadable`, `unjudged`."""
+    """Sorted names: `empty`, `refusal`, `truncated`, `unreadable`, `echo`, `judge_directed`, `repetitive`, `unjudged`,
+    `repeated`."""
 
 
 class ReasonKind(StrEnum):
@@ -283,6 +299,20 @@ class Verdict(Record):
         return not self.reasons
 
 
+class Opinion(Record):
+    """What one critic, or the arbiter of a debate, said of a candidate."""
+
+    passed: StrictBool
+    why: StrictStr = ""
+
+
+class Statement(Record):
+    """One turn of a debate."""
+
+    speaker: Literal["advocate", "opponent"]
+    text: StrictStr
+
+
 class Round(Record):
     """Everything that happened to one candidate of an item. Refused rounds are kept whole."""
 
@@ -291,6 +321,11 @@ class Round(Record):
     """None when no readable candidate came."""
     weak: tuple[Attempt, ...] = ()
     strong: tuple[Attempt, ...] = ()
+    opinions: dict[StrictStr, Opinion] = Field(default_factory=dict)
+    """By critic: `logic`, `factuality`, `format`, `safety`, and `arbiter` where it was debated."""
+    debate: tuple[Statement, ...] = ()
+    controls: dict[StrictStr, StrictBool] = Field(default_factory=dict)
+    """By control: whether the judge (`judge.praise`, …) or the check (`check.wrong`) came out right."""
     verdict: Verdict
 
 
@@ -327,7 +362,15 @@ class Provenance(Record):
     prompts: dict[str, str]
     """By role: SHA-256 of the role's text; for `weak` and `strong` of the whole messages, which must be equal."""
     verifiers: tuple[str, ...]
-    """What verified the answers, with its version."""
+    """What verified the answers, with its version; for code with the sandbox tier that ran it."""
+    controls: dict[str, StrictBool]
+    """By control: known-right and known-wrong answers that the judge or check was given for this row."""
+    critics: dict[str, StrictBool]
+    """By critic: whether it let the row pass. Empty where no critic was asked."""
+    agreement: float | None
+    """Share of the critics that agree with the majority, in [0.5, 1]; None of none."""
+    flags: tuple[str, ...]
+    """What was odd about source or row: `instructions`, `role_tokens`, `hidden_characters`, `personal_data:email`, …"""
     usage: dict[str, Usage]
     """By role, for the whole item with its refused rounds."""
     cost_usd: float

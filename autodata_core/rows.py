@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 from autodata_core.citations import find_quote
+from autodata_core.critics import agreement
 from autodata_core.errors import RecordError
 from autodata_core.item import ItemState
 from autodata_core.prompts import render_solver
 from autodata_core.recipe import Rules
-from autodata_core.records import Candidate, Example, ModelIdentity, Provenance, Scores, Source, SourceRef, fingerprint
+from autodata_core.records import (
+    Candidate,
+    Example,
+    ModelIdentity,
+    Provenance,
+    Round,
+    Scores,
+    Source,
+    SourceRef,
+    fingerprint,
+)
 from autodata_core.scoring import mean
 from autodata_core.turn import scores_of
 from autodata_core.views import SolverView
@@ -65,7 +76,7 @@ def example_from(rules: Rules, source: Source, state: ItemState) -> Example:
             licence=source.licence,
             span=find_quote(candidate.quote, source.text) if candidate.quote else None,
         ),
-        provenance=_provenance(rules, state),
+        provenance=_provenance(rules, state, last),
     )
 
 
@@ -75,7 +86,7 @@ def _asked(rules: Rules, candidate: Candidate) -> str:
     return fingerprint([message.to_json() for message in render_solver(view)])
 
 
-def _provenance(rules: Rules, state: ItemState) -> Provenance:
+def _provenance(rules: Rules, state: ItemState, last: Round) -> Provenance:
     named = rules.protocol.models
     models = {role: named.get(role, ModelIdentity(name=state.served.get(role, ""))) for role in sorted(state.usage)}
     models = {
@@ -91,6 +102,10 @@ def _provenance(rules: Rules, state: ItemState) -> Provenance:
         models=models,
         prompts={role: state.prompts[role] for role in sorted(state.prompts)},
         verifiers=state.verifiers,
+        controls={name: last.controls[name] for name in sorted(last.controls)},
+        critics={name: last.opinions[name].passed for name in sorted(last.opinions)},
+        agreement=agreement(last.opinions),
+        flags=state.flags,
         usage={role: state.usage[role] for role in sorted(state.usage)},
         cost_usd=sum(state.usage[role].cost_usd for role in sorted(state.usage)),
     )

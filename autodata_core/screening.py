@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from autodata_core.critics import ask_critics
 from autodata_core.errors import RecordError
-from autodata_core.gates import refusals
+from autodata_core.gates import check_kinds, refusals
 from autodata_core.item import ItemState, Step
 from autodata_core.parsing import ReplyFault, Skip, parse_candidate, parse_quality, reply_schema
 from autodata_core.ports import ControlAsk, ControlReply, CoverageAsk, CoverageReply
@@ -26,7 +27,12 @@ def propose(turn: Turn, state: ItemState) -> Step:
         failures=tuple(_failure(r) for r in state.history),
         learnings=tuple(x.view() for x in recipe.learnings),
     )
-    messages = render_challenger(recipe.challenger, domain, view, turn.fence(state, step))
+    forms = (
+        {}
+        if rubric
+        else {kind: turn.rules.protocol.check_forms.get(kind, "spec {}") for kind in check_kinds(turn.rules)}
+    )
+    messages = render_challenger(recipe.challenger, domain, view, turn.fence(state, step), forms)
     schema = reply_schema("candidate_rubric" if rubric else "candidate_check")
     ask = turn.ask(state, step, "challenger", messages, response_schema=schema, view=view.to_json())
     reply = turn.reply(ask)
@@ -77,7 +83,8 @@ def check(turn: Turn, state: ItemState) -> Step:
         if reasons:
             return refuse(state, *reasons)
         return check(turn, changed(state, passed=("form",)))
-    for name, part in (("controls", _controls), ("coverage", _coverage), ("quality", _quality)):
+    parts = (("controls", _controls), ("coverage", _coverage), ("quality", _quality), ("critics", ask_critics))
+    for name, part in parts:
         if name not in state.passed:
             step = part(turn, state, candidate)
             if step.asks or step.state.phase != "check" or step.state.done:
@@ -101,7 +108,13 @@ def _controls(turn: Turn, state: ItemState, candidate: Candidate) -> Step:
         kind, detail = _CONTROL_FAULTS[reply.fault]
         return refuse(state, Reason(kind=kind, stage="check", detail=f"{detail}: {reply.evidence}"))
     version = turn.rules.protocol.verifiers.get(check.kind, check.kind)
-    return Step(changed(state, verifiers=tuple(sorted({*state.verifiers, version}))))
+    return Step(
+        changed(
+            state,
+            verifiers=tuple(sorted({*state.verifiers, version})),
+            controls={**state.controls, "check.right": True, "check.wrong": True},
+        )
+    )
 
 
 _CONTROL_FAULTS = {

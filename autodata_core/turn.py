@@ -33,15 +33,34 @@ class Turn:
 
     # --- asking ---
 
-    def ask(self, state: ItemState, step: str, role: Role, messages: tuple[Message, ...], **more: Any) -> ModelAsk:
-        """Return the ask for a step; after an unreadable reply it quotes the fault, and it has a seed of its own."""
+    def ask(
+        self,
+        state: ItemState,
+        step: str,
+        role: Role,
+        messages: tuple[Message, ...],
+        *,
+        shown_as: str | None = None,
+        **more: Any,
+    ) -> ModelAsk:
+        """Return the ask for a step; after an unreadable reply it quotes the fault, and it has a seed of its own.
+
+        Args:
+            state: Knows what came before.
+            step: Name of the ask within the item.
+            role: Who is asked.
+            messages: What is sent.
+            shown_as: The name that the model sees, where the step's own would tell too much.
+            more: Other fields of the request.
+        """
         faults = state.faults.get(step, ())
         key = f"{step}.again{len(faults)}" if faults else step
         if faults and role not in ("weak", "strong"):  # solvers are asked the same, byte for byte
             messages = again(messages, faults[-1].reply, faults[-1].fault)
         seed = int(fingerprint([self.rules.protocol.seed, state.item, key])[:8], 16) % 2**31
+        shown = key if shown_as is None else shown_as + key.removeprefix(step)
         request = ModelRequest(
-            role=role, item=state.item, round=state.round, step=key, messages=messages, seed=seed, **more
+            role=role, item=state.item, round=state.round, step=shown, messages=messages, seed=seed, **more
         )
         return ModelAsk(key=key, request=request)
 

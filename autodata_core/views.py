@@ -9,12 +9,14 @@ from typing import Literal
 
 from pydantic import StrictBool, StrictFloat, StrictInt, StrictStr
 
-from autodata_core.records import Criterion, ReasonKind, Record
+from autodata_core.records import Criterion, ReasonKind, Record, Statement
 
 __all__ = [
     "AnswerFormat",
     "ChallengerView",
     "CheckView",
+    "CriticView",
+    "DebateView",
     "FailureView",
     "LearningView",
     "RubricJudgeView",
@@ -73,6 +75,22 @@ class CheckView(Record):
     rubric: tuple[Criterion, ...] | None
     final: StrictBool = False
     """True for the second look at an item that passed everything else."""
+
+
+class CriticView(Record):
+    """A critic sees the candidate whole, never a solver's answer; its source only where the critic compares with it."""
+
+    source_text: StrictStr | None
+    context: StrictStr
+    question: StrictStr
+    reference_answer: StrictStr
+    rubric: tuple[Criterion, ...] | None
+
+
+class DebateView(CriticView):
+    """Advocate, opponent and arbiter see the candidate, its source and what was said so far."""
+
+    said: tuple[Statement, ...] = ()
 
 
 class SolverView(Record):

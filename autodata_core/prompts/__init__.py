@@ -5,9 +5,21 @@ from autodata_core.prompts.rendering import (
     again,
     render_challenger,
     render_check,
+    render_critic,
+    render_debate,
     render_judge,
     render_solver,
     visible,
 )
 
-__all__ = ["Fence", "again", "render_challenger", "render_check", "render_judge", "render_solver", "visible"]
+__all__ = [
+    "Fence",
+    "again",
+    "render_challenger",
+    "render_check",
+    "render_critic",
+    "render_debate",
+    "render_judge",
+    "render_solver",
+    "visible",
+]

@@ -29,8 +29,7 @@ the document's own figures, so that a strong solver gets it right and a weak one
 - The question names the unit or the form of the answer. The answer is one value or one short phrase, never a bare small \
 whole number that can be guessed.
 - One question, self-contained; no reference to "the document".
-- The check verifies the answer without a person: kind "number" with spec {"value": "12.5", "unit": "minutes", \
-"rel_tol": "0"}, or kind "text" with spec {"accepted": ["...", "..."]}, or kind "judge" with spec {} when neither fits.""",
+- The check is the plainest that fits: number, quantity with a unit, expression, short text; a judge only when none does.""",
 }
 """By domain: the challenger's instructions."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 
 from autodata_core.domains import Domain
@@ -19,13 +19,25 @@ from autodata_core.records import Message, ReasonKind, fingerprint
 from autodata_core.views import (
     ChallengerView,
     CheckView,
+    CriticView,
+    DebateView,
     FailureView,
     RubricJudgeView,
     SolverView,
     VerifiableJudgeView,
 )
 
-__all__ = ["Fence", "again", "render_challenger", "render_check", "render_judge", "render_solver", "visible"]
+__all__ = [
+    "Fence",
+    "again",
+    "render_challenger",
+    "render_check",
+    "render_critic",
+    "render_debate",
+    "render_judge",
+    "render_solver",
+    "visible",
+]
 
 _INVISIBLE = {"Cc", "Cf", "Cs", "Co", "Cn"}
 _LAYOUT = "\n\r\t"
@@ -88,13 +100,26 @@ def _chat(system: str, user: str) -> tuple[Message, ...]:
     return (Message(role="system", content=system), Message(role="user", content=user))
 
 
-def render_challenger(text: str, domain: Domain, view: ChallengerView, fence: Fence) -> tuple[Message, ...]:
-    """Return the messages for the challenger: instructions, form, source, and what failed before."""
+def render_challenger(
+    text: str, domain: Domain, view: ChallengerView, fence: Fence, check_forms: Mapping[str, str]
+) -> tuple[Message, ...]:
+    """Return the messages for the challenger: instructions, form, source, and what failed before.
+
+    Args:
+        text: The recipe's instructions.
+        domain: Says which form is wanted.
+        view: What the challenger may see.
+        fence: Of this call.
+        check_forms: By kind: how each check that can be used in this run is written.
+    """
     form = [text]
     if domain.rubric_shape:
         form.append(f"Rubric: {domain.rubric_shape.describe()}.")
     if domain.question_types:
         form.append(f"question_type is one of: {', '.join(domain.question_types)}.")
+    if check_forms:
+        lines = "\n".join(f"- {kind}: {form_}" for kind, form_ in check_forms.items())
+        form.append(f"The check verifies the answer without a person; its kind is one of:\n{lines}")
     form.append(
         "Give 2 or 3 skills that the question needs. `quote` is a verbatim passage of the source that the answer rests on."
     )
@@ -151,7 +176,37 @@ def render_check(text: str, domain: Domain, view: CheckView, fence: Fence) -> tu
     return _chat("\n\n".join(form), "\n\n".join(parts))
 
 
-def _rubric(view: CheckView | RubricJudgeView) -> str:
+def render_critic(name: str, view: CriticView, negative_list: Sequence[str], fence: Fence) -> tuple[Message, ...]:
+    """Return the messages for one critic, who asks one question of the candidate."""
+    form = [fixed.CRITICS[name]]
+    if name == "safety" and negative_list:
+        form.append(f"It also fails when it speaks of any of these: {'; '.join(negative_list)}.")
+    form += ["When in doubt, passed is false. why names the fault in one sentence.", _json_only("critic"), fence.rule()]
+    return _chat("\n\n".join(form), "\n\n".join([*_whole_candidate(view, fence), "Judge now."]))
+
+
+def render_debate(speaker: str, view: DebateView, fence: Fence) -> tuple[Message, ...]:
+    """Return the messages for advocate, opponent or arbiter."""
+    form = [fixed.DEBATE[speaker]]
+    if speaker == "arbiter":
+        form += ["When in doubt, passed is false. why names what decided it.", _json_only("critic")]
+    parts = _whole_candidate(view, fence)
+    parts += [fence.around(statement.speaker.upper(), statement.text) for statement in view.said]
+    ending = "Decide now." if speaker == "arbiter" else "Speak now."
+    return _chat("\n\n".join([*form, fence.rule()]), "\n\n".join([*parts, ending]))
+
+
+def _whole_candidate(view: CriticView, fence: Fence) -> list[str]:
+    parts = [] if view.source_text is None else [fence.around("SOURCE", view.source_text)]
+    parts += [
+        fence.around("CONTEXT", view.context),
+        fence.around("QUESTION", view.question),
+        fence.around("REFERENCE", view.reference_answer),
+    ]
+    return parts if view.rubric is None else [*parts, fence.around("RUBRIC", _rubric(view))]
+
+
+def _rubric(view: CheckView | CriticView | RubricJudgeView) -> str:
     return "\n".join(f"{n}. ({c.weight:+d}) {c.criterion}" for n, c in enumerate(view.rubric or (), start=1))
 
 

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from autodata_core.controls import BANK
 from autodata_core.ports import ModelReply, ModelRequest
 from autodata_core.records import ModelIdentity, Role, Usage
 
@@ -112,9 +113,13 @@ def scripted_models(*, too_easy_rounds: int = 1, rubric: bool = False) -> Mappin
         return json.dumps({"answer": value})
 
     def judge(request: ModelRequest) -> dict[str, Any]:
-        good = "full account" in str(request.view["answer"])
+        said = str(request.view["answer"])
+        if "rubric" not in request.view:
+            return {"correct": said == request.view["reference_answer"]}
         weights = [line["weight"] for line in request.view["rubric"]]
-        kept = 6 if good else 1  # 18/21 of the weight against 3/21
+        if request.view["rubric"] in [[c.to_json() for c in known.rubric] for known in BANK]:  # a control
+            return {"marks": [w > 0 and said in {known.answer for known in BANK} for w in weights]}
+        kept = 6 if "full account" in said else 1  # 18/21 of the weight against 3/21
         return {"marks": [w > 0 and n < kept for n, w in enumerate(weights)]}
 
     passed = {"grounded": True, "self_contained": True, "no_leak": True, "answer_correct": True, "overall": True}

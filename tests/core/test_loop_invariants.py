@@ -83,6 +83,12 @@ def kinds(state: ItemState) -> list[set[ReasonKind]]:
     return [{r.kind for r in round_.verdict.reasons} for round_ in state.history]
 
 
+def whose(request: ModelRequest) -> str:
+    """Return whose answer the judge is shown, which its request does not say: `r2.weak.1.mark`."""
+    found = re.fullmatch(r"A (vague|full)\b.*, attempt (\d)\.", str(request.view.get("answer")))
+    return f"r{request.round}.{'weak' if found[1] == 'vague' else 'strong'}.{found[2]}.mark" if found else "control"
+
+
 def said(request: ModelRequest) -> str:
     return "\n".join(m.content for m in request.messages)
 
@@ -182,7 +188,8 @@ def test_05_a_judge_in_rubric_mode_sees_no_reference_source_or_question() -> Non
     for request in models["judge"].requests:
         candidate = state.history[request.round - 1].candidate
         assert candidate is not None
-        assert candidate.reference_answer not in said(request)
+        if request.view["answer"] != candidate.reference_answer:  # as a control, under a rubric on another subject
+            assert candidate.reference_answer not in said(request)
         assert SECRET not in said(request)
         assert set(request.view) == {"answer", "rubric"}
 
@@ -201,7 +208,8 @@ def test_05_the_judge_s_messages_do_not_tell_who_answered(rubric: bool) -> None:
     models = models_for(domain, weak=same, strong=same, challenger=challenger, judge=lambda r: verdict)
     run(rules_for(domain, rounds=1), models)
     judged = models["judge"].requests
-    assert {r.step.split(".")[1] for r in judged} == {"weak", "strong"}
+    assert len(judged) == 6 + (0 if rubric else 2)
+    assert all(re.fullmatch(r"r1\.judge\.[0-9a-f]{12}", r.step) for r in judged)
     bare = {re.sub(r"\b[0-9a-f]{20}\b", "NONCE", said(r)) for r in judged}
     assert len(bare) == 1
     assert len({json.dumps(r.view, sort_keys=True) for r in judged}) == 1
@@ -298,7 +306,7 @@ INFRA_STEPS = [
 @pytest.mark.parametrize("step", INFRA_STEPS)
 def test_09_a_reply_that_did_not_come_is_no_round_and_no_verdict(step: str) -> None:
     def gone(request: ModelRequest) -> Any:
-        return ModelReply(error="timeout after 60 s") if request.step == step else None
+        return ModelReply(error="timeout after 60 s") if step in (request.step, whose(request)) else None
 
     models = models_for("cs_research", challenger=gone, check=gone, weak=gone, strong=gone, judge=gone)
     state = run(rules_for("cs_research"), models)
@@ -447,13 +455,13 @@ GARBAGE = [
 @pytest.mark.parametrize("body", GARBAGE)
 @pytest.mark.parametrize("solver", ["weak", "strong"])
 def test_13_an_unreadable_judge_is_told_the_fault_and_then_it_is_format(body: str, solver: str) -> None:
-    models = models_for("cs_research", easy=0, judge=lambda r: body if r.step.startswith(f"r1.{solver}.0") else None)
+    models = models_for("cs_research", easy=0, judge=lambda r: body if whose(r) == f"r1.{solver}.0.mark" else None)
     state = run(rules_for("cs_research"), models)
     assert kinds(state)[0] == {ReasonKind.FORMAT}
     attempt = getattr(state.history[0], solver)[0]
     assert attempt.marks is None
     assert "unjudged" in attempt.flags
-    again = [r for r in models["judge"].requests if r.step == f"r1.{solver}.0.mark.again1"]
+    again = [r for r in models["judge"].requests if r.step.endswith(".again1") and whose(r) == f"r1.{solver}.0.mark"]
     assert len(again) == 1
     assert attempt.evidence in again[0].messages[-1].content
     assert "cannot be used" in again[0].messages[-1].content

@@ -88,7 +88,7 @@ def test_everything_that_a_model_or_document_wrote_is_fenced() -> None:
     math, research = DOMAINS["math_objects"], DOMAINS["cs_research"]
     rendered = {
         "challenger": render_challenger(
-            "Write.", math, ChallengerView(source_text=MARK, round=2, failures=(failure,)), FENCE
+            "Write.", math, ChallengerView(source_text=MARK, round=2, failures=(failure,)), FENCE, {}
         ),
         "check": render_check(
             "Check.",
@@ -150,11 +150,11 @@ def test_groups_that_did_not_occur_are_left_out_and_kinds_without_heading_do_not
         round=3,
         failures=tuple(FailureView(kind=kind, round=1, detail="d") for kind in ReasonKind),
     )
-    text = render_challenger("Write.", DOMAINS["math_objects"], view, FENCE)[1].content
+    text = render_challenger("Write.", DOMAINS["math_objects"], view, FENCE, {})[1].content
     assert all(
         word in text for word in ("TOO EASY", "FAILED ON STRONG", "FAILED QUALITY CHECK", "LEAK", "DUPLICATE", "FORMAT")
     )
-    none = render_challenger("Write.", DOMAINS["math_objects"], ChallengerView(source_text="text", round=1), FENCE)[
+    none = render_challenger("Write.", DOMAINS["math_objects"], ChallengerView(source_text="text", round=1), FENCE, {})[
         1
     ].content
     assert "refused" not in none
@@ -165,7 +165,7 @@ def test_learnings_stand_in_the_prompt_as_one_line_each() -> None:
         question_type="sum\nIGNORE", kind=ReasonKind.TOO_EASY, share=0.75, tries=8, items=("it-1",)
     ).view()
     view = ChallengerView(source_text="text", round=1, learnings=(lesson,))
-    lines = render_challenger("Write.", DOMAINS["math_objects"], view, FENCE)[1].content.split("\n")
+    lines = render_challenger("Write.", DOMAINS["math_objects"], view, FENCE, {})[1].content.split("\n")
     (line,) = [line for line in lines if "75% of 8" in line]
     assert line.startswith("- ")
     assert "\nIGNORE" not in "\n".join(lines)

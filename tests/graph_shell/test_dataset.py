@@ -10,6 +10,7 @@ from autodata_core.budget import Budget
 from autodata_core.errors import ModelAuthError, ModelUnreachableError, SourceError
 from autodata_core.ports import ModelReply
 from autodata_core.records import Source
+from autodata_core.roles import ROLES
 from autodata_core.testing import ScriptedModel, scripted_models
 from autodata_langgraph import (
     AutodataContext,
@@ -203,10 +204,4 @@ def test_orchestration_costs_little_cpu_per_call():
 
 
 def test_a_context_without_graph_gives_its_ports():
-    assert set(AutodataContext(models=scripted_models()).ports.models) == {
-        "challenger",
-        "check",
-        "weak",
-        "strong",
-        "judge",
-    }
+    assert set(AutodataContext(models=scripted_models()).ports.models) == set(ROLES)
