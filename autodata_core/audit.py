@@ -20,7 +20,7 @@ from autodata_core.critics import ask_critics
 from autodata_core.domains import DOMAINS, Domain, RubricShape
 from autodata_core.driver import Ports, answer_all
 from autodata_core.errors import RecordError, shorten
-from autodata_core.gates import GATES, Gate
+from autodata_core.gates import GATES, Gate, check_kinds
 from autodata_core.item import ItemState, Step, start
 from autodata_core.ports import CoverageAsk, CoverageMap, Verifier
 from autodata_core.recipe import EvaluationProtocol, Recipe, Rules
@@ -31,6 +31,7 @@ from autodata_core.turn import Turn, changed
 from autodata_core.verify import EXACT_VERIFIERS, control
 
 __all__ = [
+    "UNNAMED",
     "AuditReport",
     "AuditRow",
     "AuditRules",
@@ -54,6 +55,9 @@ __all__ = [
 
 RECORD, DUPLICATE, CONTROL, QUALITY = "record", "duplicate", "control", "quality"
 """Gates beside those in `gates.GATES`: the line can be read, the question is new, the check can decide, the reviewer agrees."""
+
+UNNAMED = "not named"
+"""Stands for the fault of a row that is only labelled as faulty."""
 
 _NEEDS_SOURCE = frozenset({"quote", "grounding", QUALITY, "critic.factuality"})
 """Gates that compare with the source; without one they say nothing."""
@@ -125,19 +129,21 @@ class AuditRules:
     by_domain: Mapping[str, Rules] = field(default_factory=dict)
 
     def of(self, row: AuditRow) -> Rules:
-        if self.recipe is not None:
+        has_rubric = row.candidate is not None and row.candidate.rubric is not None
+        if self.recipe is not None and has_rubric == (self.recipe.domain.scoring == "rubric"):
             return self.recipe
-        if row.domain in self.by_domain:
+        if self.recipe is None and row.domain in self.by_domain:
             return self.by_domain[row.domain]
-        return self.rubric if row.candidate is not None and row.candidate.rubric is not None else self.check
+        return self.rubric if has_rubric else self.check
 
 
 def audit_rules(recipe: Rules | None = None, verifiers: Mapping[str, Verifier] = EXACT_VERIFIERS) -> AuditRules:
     """Return the rules of an audit.
 
     Args:
-        recipe: Measures every row where it is given. Otherwise a row that names a built-in domain is measured by that,
-            and any other by rules that fit its form: a rubric of 1 to 40 criteria, or any check that is installed.
+        recipe: Measures every row of its form (rubric or check) where it is given; the others get its safety rules too.
+            Without one a row that names a built-in domain is measured by that, and any other by rules that fit its
+            form: a rubric of 1 to 40 criteria, or any check that is installed.
         verifiers: By kind.
     """
     own_rubric = Domain(
@@ -155,13 +161,18 @@ def audit_rules(recipe: Rules | None = None, verifiers: Mapping[str, Verifier] =
         context_may_hold_answer=True,
         policy="exact_counts",
     )
-    by_domain = {name: _unasked(domain, verifiers) for name, domain in DOMAINS.items()}
-    return AuditRules(recipe, _unasked(own_rubric, verifiers), _unasked(own_check, verifiers), by_domain)
+    by_domain = {name: _unasked(domain, verifiers, recipe) for name, domain in DOMAINS.items()}
+    return AuditRules(
+        recipe, _unasked(own_rubric, verifiers, recipe), _unasked(own_check, verifiers, recipe), by_domain
+    )
 
 
-def _unasked(domain: Domain, verifiers: Mapping[str, Verifier]) -> Rules:
+def _unasked(domain: Domain, verifiers: Mapping[str, Verifier], recipe: Rules | None) -> Rules:
     """Return rules under which no model is asked."""
     protocol = EvaluationProtocol.create(domain, quality_check=False, final_check=False).with_verifiers(verifiers)
+    if recipe is not None:
+        same = {key: recipe.protocol.to_json()[key] for key in ("safety", "near_duplicate")}
+        protocol = EvaluationProtocol.from_json({**protocol.to_json(), **same})
     return Rules(Recipe.for_domain(domain, challenger="Nobody is asked.", check="Nobody is asked."), protocol)
 
 
@@ -202,7 +213,7 @@ _UNREAD = "the line cannot be read"
 
 def _to_measure(candidate: Candidate, rules: Rules) -> Candidate:
     """Return the candidate as the filter would see it: an answer without rubric or check is compared by a judge."""
-    if candidate.rubric is None and candidate.check is None and rules.domain.scoring == "check":
+    if candidate.rubric is None and candidate.check is None and "judge" in check_kinds(rules):
         return candidate.model_copy(update={"check": Check(kind="judge")})
     return candidate
 
@@ -587,15 +598,19 @@ def report(
         cost_usd=math.fsum(gate.cost_usd for gate in gates),
     )
     drawn = [(row.refused == label.faulty, float(label.inclusion)) for row, label in labelled if label.inclusion]
-    silent = Counter((o.gate, o.detail) for row in rows for o in row.opinions if o.passed is None)
+    silent = Counter((o.gate, o.detail) for row in rows if row.row.candidate for o in row.opinions if o.passed is None)
+    unread = sum(row.row.candidate is None for row in rows)
     order = {name: n for n, name in enumerate(names)}
     return AuditReport(
         rows=tuple(rows),
         gates=gates,
         overall=overall,
-        unverified=tuple(
-            (gate, why, n)
-            for (gate, why), n in sorted(silent.items(), key=lambda found: (order[found[0][0]], -found[1], found[0][1]))
+        unverified=(
+            *((("all others", _UNREAD, unread),) if unread else ()),
+            *(
+                (gate, why, silent[gate, why])
+                for gate, why in sorted(silent, key=lambda o: (order[o[0]], -silent[o], o[1]))
+            ),
         ),
         bar=bar,
         gold=gold,
@@ -627,7 +642,7 @@ def _figures(name: str, by: str, rows: Sequence[RowOpinions], labels: Mapping[in
 def _by_fault(labelled: Sequence[tuple[RowOpinions, Label]], gates: set[str]) -> tuple[FaultFigures, ...]:
     grouped: dict[str, list[RowOpinions]] = {}
     for row, label in labelled:
-        for fault in (label.faults or ("not named",)) if label.faulty else ():
+        for fault in (label.faults or (UNNAMED,)) if label.faulty else ():
             grouped.setdefault(fault, []).append(row)
     found = []
     for fault in sorted(grouped):

@@ -6,8 +6,7 @@ LangChain chat model or DSPy LM without importing the adapters. Verifiers are fo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from importlib.metadata import entry_points
 from typing import Any
@@ -74,16 +73,36 @@ def as_models(values: Mapping[str, Any]) -> dict[str, Model]:
     return made
 
 
-def installed_verifiers(kinds: Iterable[str]) -> dict[str, Verifier]:
-    """Return the verifiers of these kinds that this installation has: the exact ones and those that distributions advertise.
+class InstalledVerifiers(Mapping[str, Verifier]):
+    """Every verifier that this installation has, by kind: the exact ones and those that distributions advertise.
 
-    The entry-point group is `autodata.verifiers`; a name in it is a kind, its object a function that returns the verifier.
-    A kind whose package is not installed is left out, so that no candidate can ask for it.
+    The entry-point group is `autodata.verifiers`; a name in it is a kind, its object a function that returns the verifier. One
+    is loaded when it is first asked for. A kind whose package is not installed is not there, so no candidate can use it.
     """
-    points = {point.name: point for point in entry_points(group="autodata.verifiers")}
-    found: dict[str, Verifier] = dict(EXACT_VERIFIERS)
-    for kind in kinds:
-        if kind in points and kind not in found:
-            with suppress(MissingExtraError):
-                found[kind] = points[kind].load()()
-    return found
+
+    def __init__(self) -> None:
+        self._points = {point.name: point for point in entry_points(group="autodata.verifiers")}
+        self._made: dict[str, Verifier | None] = dict(EXACT_VERIFIERS)
+
+    def __getitem__(self, kind: str) -> Verifier:
+        if kind not in self._made and kind in self._points:
+            try:
+                self._made[kind] = self._points[kind].load()()
+            except MissingExtraError:
+                self._made[kind] = None
+        found = self._made.get(kind)
+        if found is None:
+            raise KeyError(kind)
+        return found
+
+    def __iter__(self) -> Iterator[str]:
+        return (kind for kind in dict.fromkeys((*EXACT_VERIFIERS, *self._points)) if self.get(kind) is not None)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+@cache
+def installed_verifiers() -> InstalledVerifiers:
+    """Return the verifiers of this installation; one mapping, so that a sandbox proves itself once in a process."""
+    return InstalledVerifiers()

@@ -300,8 +300,8 @@ def _mutants(quote: str) -> Iterator[str]:
         at = number.start()
         yield f"{quote[:at]}{(int(quote[at]) + 1) % 10}{quote[at + 1 :]}"
     words = quote.split()
-    negated = next((n for n, word in enumerate(words) if _bare(word) in _NEGATIONS), None)
-    if negated is not None:
+    negated = next((n for n, word in enumerate(words) if _bare(word) in _NEGATIONS), 0)
+    if 0 < negated < len(words) - 1:  # without its first or last word it would still stand there
         yield " ".join(words[:negated] + words[negated + 1 :])
     if len(words) > 1:
         yield " ".join([*words[:1], "not", *words[1:]])
@@ -318,22 +318,20 @@ def _difference(quote: str, text: _Text) -> str:
         return f"does not stand in the source: {shorten(quote, 80)}"
     near = shorten(" ".join(passage), 100)
     changes = [
-        (passage[a:b], wanted[c:d])
+        (passage[a:b], wanted[c:d], a == 0 or b == len(passage))
         for kind, a, b, c, d in SequenceMatcher(None, passage, wanted, autojunk=False).get_opcodes()
         if kind != "equal"
     ]
     for name, is_one in (("number", _has_number), ("negation", _is_negation)):
-        for there, here in changes:
+        for there, here, at_edge in changes:
             stated, quoted = [w for w in there if is_one(w)], [w for w in here if is_one(w)]
-            if stated != quoted:
-                return (
-                    f"a {name} differs: the source has {_listed(stated)}, the quote has {_listed(quoted)}, near {near}"
-                )
+            if stated != quoted and (quoted or not at_edge):  # what stands beside the quote is not left out of it
+                return f"a {name} differs: the source has {_listed(stated)}, the quote has {_listed(quoted)}, near {near}"
     if not changes:
         return (
             f"stands in the source only in part, with a word or number cut in two, or otherwise punctuated; near {near}"
         )
-    there, here = changes[0]
+    there, here, _ = changes[0]
     return f"words differ: the source has {_listed(there)}, the quote has {_listed(here)}, near {near}"
 
 

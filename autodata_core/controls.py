@@ -78,6 +78,7 @@ BANK: tuple[KnownAnswer, ...] = (
     ),
 )
 
+
 @dataclass(frozen=True)
 class JudgeControl:
     """One control: what the judge is asked, and which marks come out right."""

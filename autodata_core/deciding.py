@@ -15,7 +15,7 @@ from autodata_core.leaks import shared_words
 from autodata_core.ports import Ask, VerifierReply, VerifyAsk
 from autodata_core.records import Attempt, Candidate, Reason, ReasonKind, Round
 from autodata_core.screening import review
-from autodata_core.turn import Turn, candidate_of, changed, refuse, scores_of
+from autodata_core.turn import Turn, candidate_of, changed, finished_round, refuse, scores_of
 
 __all__ = ["decide"]
 
@@ -122,7 +122,9 @@ def _controls(turn: Turn, state: ItemState, candidate: Candidate) -> Step:
         return Step(state)
     detail = f"the judge failed its controls ({', '.join(failed)}), so its marks say nothing about this row"
     reason = Reason(kind=ReasonKind.INFRA, stage="controls", detail=detail)
-    return Step(changed(state, status="quarantined", reasons=(reason,), note=detail))
+    state = changed(state, reasons=(reason,))
+    history = (*state.history, finished_round(turn, state))
+    return Step(changed(state, status="quarantined", history=history, note=detail))
 
 
 def _final_check(turn: Turn, state: ItemState, candidate: Candidate) -> Step:

@@ -56,6 +56,20 @@ class Ports:
             raise RecordError(f"No model plays the role {request.role!r}. Give one: models={{{request.role!r}: ...}}.")
         return model
 
+    def measured(self, rules: Rules) -> Rules:
+        """Return the rules with the models and verifiers that are really asked, unless they name them already.
+
+        Raises:
+            RecipeError: A role is missing.
+        """
+        if rules.protocol.models:
+            return rules
+        models = {role: model.identity for role, model in self.models.items()}
+        rules.check_roles(models)
+        kinds = ((kind, self.verifiers.get(kind)) for kind in rules.domain.check_kinds)
+        verifiers = {kind: verifier for kind, verifier in kinds if verifier is not None}
+        return Rules(rules.recipe, rules.protocol.with_models(models).with_verifiers(verifiers))
+
     def at_once(self, ask: CoverageAsk | VerifyAsk | ControlAsk) -> Answer:
         """Answer what is no model call."""
         if isinstance(ask, CoverageAsk):

@@ -7,14 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from autodata_core.citations import find_quote
 from autodata_core.leaks import find_leaks
 from autodata_core.recipe import Rules
 from autodata_core.records import Candidate, Reason, ReasonKind, Source
 from autodata_core.rubrics import rubric_faults
+from autodata_core.safety import SafetyRules, neutralise, screen_texts
 
-__all__ = ["GATES", "Gate", "check_kinds", "refusals"]
+__all__ = ["GATES", "Gate", "admitted", "check_kinds", "refusals"]
 
 
 @dataclass(frozen=True)
@@ -28,11 +30,11 @@ class Gate:
 
 
 def refusals(candidate: Candidate, source: Source, rules: Rules) -> tuple[Reason, ...]:
-    """Return why rules refuse a candidate: everything that the first gate with a fault found, and those of its rank."""
+    """Return why rules refuse a candidate, gate by gate; a leak is looked for only in one that is otherwise in form."""
     found: list[Reason] = []
     for gate in GATES:
-        if found and gate.kind not in (ReasonKind.FORMAT, ReasonKind.FAILED_QUALITY):
-            break  # a leak is looked for in what can be read
+        if found and gate.kind is ReasonKind.LEAK:
+            continue
         found += [Reason(kind=gate.kind, stage="check", detail=fault) for fault in gate.find(candidate, source, rules)]
     return tuple(found)
 
@@ -72,10 +74,36 @@ def _leak(candidate: Candidate, source: Source, rules: Rules) -> tuple[str, ...]
     return find_leaks(candidate, rules.domain)
 
 
+def _safety(candidate: Candidate, source: Source, rules: Rules) -> tuple[str, ...]:
+    return screen_texts(_texts(candidate), rules.protocol.safety).reasons
+
+
+def _texts(candidate: Candidate) -> dict[str, str]:
+    texts = {name: getattr(candidate, name) for name in ("context", "question", "reference_answer")}
+    return texts | {f"criterion {n}": c.criterion for n, c in enumerate(candidate.rubric or (), start=1)}
+
+
+def admitted(candidate: Candidate, safety: SafetyRules) -> tuple[Candidate, tuple[str, ...]]:
+    """Return the candidate as it may be asked and kept, with flags for what was odd about it.
+
+    Personal data is masked where the rules say so; chat role tokens are broken up and hidden characters shown, so that
+    neither a solver nor a reader of the data set takes them for more than text.
+    """
+    found = screen_texts(_texts(candidate), safety)
+    texts = {name: neutralise(text) for name, text in found.texts.items()}
+    changes: dict[str, Any] = {name: texts[name] for name in ("context", "question", "reference_answer")}
+    if candidate.rubric is not None:
+        changes["rubric"] = tuple(
+            c.model_copy(update={"criterion": texts[f"criterion {n}"]}) for n, c in enumerate(candidate.rubric, start=1)
+        )
+    return candidate.model_copy(update=changes), found.flags
+
+
 GATES: tuple[Gate, ...] = (
     Gate("form", ReasonKind.FORMAT, _form),
     Gate("rubric", ReasonKind.FAILED_QUALITY, _rubric),
     Gate("quote", ReasonKind.FAILED_QUALITY, _quote),
     Gate("leak", ReasonKind.LEAK, _leak),
+    Gate("safety", ReasonKind.UNSAFE, _safety),
 )
 """In the order in which they are tried."""

@@ -86,8 +86,10 @@ class ItemState(Record):
     served: dict[StrictStr, StrictStr] = Field(default_factory=dict)
     prompts: dict[StrictStr, StrictStr] = Field(default_factory=dict)
     verifiers: tuple[StrictStr, ...] = ()
+    source_flags: tuple[StrictStr, ...] = ()
+    """What is odd about the source, sorted."""
     flags: tuple[StrictStr, ...] = ()
-    """What is odd about the source, sorted; the present candidate's are in the row only."""
+    """What is odd about the present candidate, sorted."""
     created: StrictStr = ""
     note: StrictStr = ""
     """Why the item was skipped or could not be finished."""

@@ -14,18 +14,17 @@ Asks of one step are independent of each other and may be answered at once. What
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from fractions import Fraction
 
-from autodata_core.acceptance import shadow_verdicts
 from autodata_core.attempting import settle_attempts
 from autodata_core.deciding import decide
 from autodata_core.errors import RecordError
 from autodata_core.item import ItemState, Phase, Step
 from autodata_core.ports import Answer
 from autodata_core.recipe import Rules
-from autodata_core.records import Attempt, Round, Source, Verdict
+from autodata_core.records import Source
 from autodata_core.screening import check, propose
-from autodata_core.turn import Turn, candidate_of, changed, refuse, scores_of
+from autodata_core.sourcing import readable
+from autodata_core.turn import Turn, candidate_of, changed, finished_round, refuse, scores_of
 
 __all__ = ["advance"]
 
@@ -46,7 +45,7 @@ def advance(rules: Rules, source: Source, state: ItemState, answers: Mapping[str
         raise RecordError(f"Item {state.item!r} belongs to source {state.source_id!r}; another text was given.")
     if state.done:
         return Step(state)
-    return _PHASES[state.phase](Turn(rules, source, answers or {}), state)
+    return _PHASES[state.phase](Turn(rules, readable(source, rules), answers or {}), state)
 
 
 def _attempt_weak(turn: Turn, state: ItemState) -> Step:
@@ -67,31 +66,8 @@ def _attempt_strong(turn: Turn, state: ItemState) -> Step:
     return Step(changed(step.state, phase="decide"))
 
 
-def _round(turn: Turn, state: ItemState) -> Round:
-    """Return the present round as a finished one, with what every other preset says of it."""
-    weak, strong = _settled_scores(state.weak, state), _settled_scores(state.strong, state)
-    shadow = shadow_verdicts(turn.rules.policy, weak, strong) if weak else {}
-    verdict = Verdict(policy=turn.rules.policy.name, reasons=state.reasons, shadow=shadow)
-    return Round(
-        number=state.round,
-        candidate=state.candidate,
-        weak=state.weak,
-        strong=state.strong,
-        opinions=state.opinions,
-        debate=state.debate,
-        controls=state.controls,
-        verdict=verdict,
-    )
-
-
-def _settled_scores(attempts: tuple[Attempt, ...], state: ItemState) -> list[Fraction]:
-    if state.candidate is None or any(a.outcome != "scored" for a in attempts):
-        return []
-    return scores_of(attempts, state.candidate)
-
-
 def _refine(turn: Turn, state: ItemState) -> Step:
-    history = (*state.history, _round(turn, state))
+    history = (*state.history, finished_round(turn, state))
     if state.round >= turn.rules.protocol.rounds:
         return Step(changed(state, history=history, phase="give_up"))
     # An untouched item with what belongs to it: nothing said of one candidate may count for the next.
@@ -104,11 +80,11 @@ def _give_up(turn: Turn, state: ItemState) -> Step:
 
 
 def _accept(turn: Turn, state: ItemState) -> Step:
-    return Step(changed(state, status="accepted", history=(*state.history, _round(turn, state))))
+    return Step(changed(state, status="accepted", history=(*state.history, finished_round(turn, state))))
 
 
 _OF_THE_ROUND = (
-    "candidate", "weak", "strong", "opinions", "debate", "controls", "marks", "reasons", "faults", "passed"
+    "candidate", "flags", "weak", "strong", "opinions", "debate", "controls", "marks", "reasons", "faults", "passed"
 )  # fmt: skip
 
 _PHASES: Mapping[Phase, Callable[[Turn, ItemState], Step]] = {

@@ -39,10 +39,14 @@ __all__ = [
 
 MAX_REPLY_CHARS = 200_000
 """A longer reply is refused unread; the largest honest one (an answer of 8k tokens) is a fifth of it."""
+_KEYS_READ = 200
+_BEHIND_CHARS = 20_000
+_LINE_CHARS = 1_000
 _MAX_DEPTH = 12
 
 # The language is optional as a whole: two runs of blanks side by side would take quadratic time on a long one.
-_FENCE_LINE = re.compile(r"[ ]{0,3}(?:```|~~~)(?:[ \t]*([A-Za-z0-9_+-]+))?[ \t]*\r?")
+_FENCE_LINE = re.compile(r"^[ ]{0,3}(?:```|~~~)(?:[ \t]*([A-Za-z0-9_+-]+))?[ \t]*\r?$", re.MULTILINE)
+_FENCES_READ = 200
 _THOUGHTS = "think|thinking|thought|reasoning|analysis|reflection|scratchpad"
 _THINKING = re.compile(rf"\A\s*<({_THOUGHTS})>.*?</\1>", re.DOTALL | re.IGNORECASE)
 _THINKING_START = re.compile(rf"\A\s*<({_THOUGHTS})>", re.IGNORECASE)
@@ -190,23 +194,7 @@ def parse_object(text: str) -> dict[str, Any]:
         ReplyFault: No object, several, a cut one, a duplicate key, NaN or Infinity, a number or nesting too large,
             a lone surrogate; the message names it.
     """
-    if len(text) > MAX_REPLY_CHARS:
-        _fault(f"the reply has {len(text)} characters, at most {MAX_REPLY_CHARS} are read")
-    text = _without_thinking(text)
-    fenced, prose = _split_fences(text)
-    objects = [block for block in fenced if block.text.lstrip().startswith("{")]
-    if not objects:
-        return _only_object(text)
-    last = objects[-1]
-    chosen = _only_object(last.text)
-    around = prose.split("\0")
-    _refuse_thought("\n".join(around[1:]))
-    if "{" in prose and any(_holds_object(part) for part in around):
-        _fault("a JSON object inside and another outside the fence; reply with exactly one")
-    # A later fence is the model's correction of an earlier one. Prose behind it makes it a quotation: which one counts?
-    if not last.ends_reply and any(_differs(block.text, chosen) for block in objects[:-1]):
-        _fault("several JSON objects; reply with exactly one")
-    return chosen
+    return _find_object(text).value
 
 
 def parse_verdict(text: str) -> dict[str, Any]:
@@ -218,28 +206,48 @@ def parse_verdict(text: str) -> dict[str, Any]:
     Raises:
         ReplyFault: As `parse_object`; or the object may be a quotation.
     """
-    found = parse_object(text)
-    before, behind = _around(_without_thinking(text))
-    if is_refusal(before):
+    found = _find_object(text)
+    if is_refusal(found.before):
         _fault("it begins as a refusal; reply with the object alone")
-    if _QUOTATION.search(before.rpartition("\n")[2]) or behind.partition("\n")[0].strip(" \t\r`.!"):
+    if len(found.behind.rstrip()) > _BEHIND_CHARS:
+        _fault("there is a long text behind the object; reply with the object alone")
+    line = found.before[found.before.rfind("\n") + 1 :]
+    quoted = any(_QUOTATION.search(part) for part in {line[:_LINE_CHARS], line[-_LINE_CHARS:]})
+    if quoted or found.behind.partition("\n")[0].strip(" \t\r`.!"):
         _fault(
             "the JSON object stands in the middle of a sentence, so it may be a quotation; reply with the object alone"
         )
-    if _OF_THE_VERDICT.search(behind):
+    if _OF_THE_VERDICT.search(found.behind):
         _fault("there is text about the verdict behind the object; reply with the object alone")
-    return found
+    return found.value
 
 
-def _around(text: str) -> tuple[str, str]:
-    """Return what stands before and behind the object that `parse_object` chose."""
-    fenced, prose = _split_fences(text)
-    numbers = [n for n, block in enumerate(fenced) if block.text.lstrip().startswith("{")]
-    if numbers:
-        parts = prose.split("\0")
-        return "\n".join(parts[: numbers[-1] + 1]), "\n".join(parts[numbers[-1] + 1 :])
-    start = text.find("{")
-    return text[:start], text[_DECODER.raw_decode(text, start)[1] :]
+@dataclass(frozen=True)
+class _Found:
+    """The one object of a reply, and the prose on both sides of it."""
+
+    value: dict[str, Any]
+    before: str
+    behind: str
+
+
+def _find_object(text: str) -> _Found:
+    if len(text) > MAX_REPLY_CHARS:
+        _fault(f"the reply has {len(text)} characters, at most {MAX_REPLY_CHARS} are read")
+    text = _without_thinking(text)
+    fenced, around = _split_fences(text)
+    objects = [n for n, block in enumerate(fenced) if block.text.lstrip().startswith("{")]
+    if not objects:
+        return _only_object(text)
+    last = objects[-1]
+    chosen = _only_object(fenced[last].text).value
+    _refuse_thought("\n".join(around[1:]))
+    if any("{" in part and _holds_object(part) for part in around):
+        _fault("a JSON object inside and another outside the fence; reply with exactly one")
+    # A later fence is the model's correction of an earlier one. Prose behind it makes it a quotation: which one counts?
+    if not fenced[last].ends_reply and any(_differs(fenced[n].text, chosen) for n in objects[:-1]):
+        _fault("several JSON objects; reply with exactly one")
+    return _Found(chosen, "\n".join(around[: last + 1]), "\n".join(around[last + 1 :]))
 
 
 @dataclass(frozen=True)
@@ -249,28 +257,25 @@ class _Fenced:
     """Nothing but white space stands behind it."""
 
 
-def _split_fences(text: str) -> tuple[list[_Fenced], str]:
-    """Return the fenced blocks and the prose around them, its parts joined by NUL. Linear: a line is read once."""
-    blocks: list[list[str]] = []
-    closed_at: list[int] = []
+def _split_fences(text: str) -> tuple[list[_Fenced], list[str]]:
+    """Return the fenced blocks, and the prose before, between and behind them. Linear: only fence lines are looked at."""
+    blocks: list[tuple[int, int, int]] = []
     prose: list[str] = []
-    inside: list[str] | None = None
-    lines = text.split("\n")
-    for number, line in enumerate(lines):
-        fence = _FENCE_LINE.fullmatch(line)
-        if fence and inside is None:
-            inside = []
-            prose.append("\0")
-        elif fence and not fence.group(1) and inside is not None:
-            blocks.append(inside)
-            closed_at.append(number)
-            inside = None
-        else:
-            (prose if inside is None else inside).append(line)
-    prose.extend(inside or ())  # a fence that never closes fences nothing
-    last_word = max((n for n, line in enumerate(lines) if line.strip()), default=-1)
-    made = [_Fenced("\n".join(block), end >= last_word) for block, end in zip(blocks, closed_at, strict=True)]
-    return made, "\n".join(prose)
+    opened: re.Match[str] | None = None
+    read = 0
+    for number, line in enumerate(_FENCE_LINE.finditer(text)):
+        if number == _FENCES_READ:
+            _fault(f"it has more than {_FENCES_READ} fences; reply with one")
+        if opened is None:
+            prose.append(text[read : line.start()])
+            opened = line
+        elif not line.group(1):
+            blocks.append((opened.end() + 1, line.start(), line.end()))
+            opened, read = None, line.end()
+    prose.append(text[read if opened is None else opened.end() :])  # a fence that never closes fences nothing
+    last_word = len(text.rstrip())
+    made = [_Fenced(text[start:end], behind >= last_word) for start, end, behind in blocks]
+    return made, prose
 
 
 def _without_thinking(text: str) -> str:
@@ -289,7 +294,7 @@ def _refuse_thought(behind: str) -> None:
 
 def _differs(text: str, chosen: dict[str, Any]) -> bool:
     try:
-        return _only_object(text) != chosen
+        return _only_object(text).value != chosen
     except ReplyFault:
         return False
 
@@ -308,7 +313,7 @@ def _holds_object(text: str) -> bool:
     return False
 
 
-def _only_object(text: str) -> dict[str, Any]:
+def _only_object(text: str) -> _Found:
     start = text.find("{")
     if start < 0:
         _fault("there is no JSON object in it" if text.strip() else "it is empty")
@@ -329,10 +334,12 @@ def _only_object(text: str) -> dict[str, Any]:
     if rest.lstrip()[:1] in ("]", "}", ",", ":") or "{" in rest:
         _fault("there is more JSON after the object; reply with exactly one object")
     _check_values(value)
-    return value  # type: ignore[no-any-return]
+    return _Found(value, text[:start], rest)
 
 
 def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len(pairs) > _KEYS_READ:
+        _fault(f"an object has {len(pairs)} keys, at most {_KEYS_READ} are read")
     made = dict(pairs)
     if len(made) != len(pairs):
         seen: set[str] = set()

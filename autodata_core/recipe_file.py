@@ -7,7 +7,7 @@ import math
 import re
 import tomllib
 from collections.abc import Mapping
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, StrictFloat, StrictInt, StrictStr, ValidationError
 
@@ -15,6 +15,8 @@ from autodata_core.domains import Domain
 from autodata_core.errors import RecipeError, shorten
 from autodata_core.recipe import EvaluationProtocol, Recipe, Rules
 from autodata_core.records import Record, Role
+from autodata_core.roles import CRITICS, ROLES, player, stand_ins
+from autodata_core.safety import SafetyRules
 
 __all__ = ["MODEL_OPTIONS", "RecipeFile"]
 
@@ -63,7 +65,21 @@ class ModelsTable(Record):
     judge: StrictStr | None = None
     check: StrictStr | None = None
     """The quality check; the judge where it is not given."""
+    critic_logic: StrictStr | None = None
+    critic_factuality: StrictStr | None = None
+    critic_format: StrictStr | None = None
+    critic_safety: StrictStr | None = None
+    """Critics; the quality check's model where none is given."""
+    advocate: StrictStr | None = None
+    opponent: StrictStr | None = None
+    arbiter: StrictStr | None = None
+    """Who debates; the quality check's and the judge's model where none is given."""
     options: dict[StrictStr, dict[StrictStr, Any]] = Field(default_factory=dict)
+
+    def given(self) -> dict[Role, str]:
+        """Return the models that were named, by role."""
+        named = {role: getattr(self, role) for role in ROLES}
+        return {role: spec for role, spec in named.items() if spec}
 
 
 class AttemptsTable(Record):
@@ -87,6 +103,18 @@ class CoverageTable(Record):
     near_duplicate: Annotated[StrictFloat, Field(gt=0, le=1)] = 0.9
 
 
+class FilterTable(Record):
+    """Gates beside the policy."""
+
+    critics: tuple[Literal["logic", "factuality", "format", "safety"], ...] = ()
+    """Critics that review each candidate, one call each."""
+    quorum: Literal["all", "majority"] = "all"
+    judge_controls: Literal["off", "on", "strict"] = "on"
+    debate_rounds: Annotated[StrictInt, Field(ge=0, le=3)] = 0
+    sandbox: Literal["auto", "monty", "confined", "bwrap", "none"] = "auto"
+    """Where a model's code runs. `none` is a plain subprocess, and every row that it verified says so."""
+
+
 class TextsTable(Record):
     """Editable texts of one's own, in place of the domain's."""
 
@@ -106,6 +134,8 @@ class RecipeFile(Record):
     attempts: AttemptsTable = AttemptsTable()
     budget: BudgetTable = BudgetTable()
     coverage: CoverageTable = CoverageTable()
+    filter: FilterTable = FilterTable()
+    safety: SafetyRules = SafetyRules()
     texts: TextsTable = TextsTable()
 
     @classmethod
@@ -139,16 +169,22 @@ class RecipeFile(Record):
         return made
 
     def roles(self) -> dict[Role, str]:
-        """Return the model of each role that is played by one."""
-        models = self.models
-        named: dict[Role, str | None] = {
-            "challenger": models.challenger,
-            "weak": models.weak,
-            "strong": models.strong,
-            "judge": models.judge,
-            "check": models.check or models.judge,
-        }
-        return {role: spec for role, spec in named.items() if spec}
+        """Return the model of each role that is asked, with stand-ins for roles that no model was named for."""
+        asked: set[Role] = {"challenger", "check", "weak", "strong", "judge"}
+        asked |= {CRITICS[name] for name in self.filter.critics}
+        asked |= {"advocate", "opponent", "arbiter"} if self.filter.debate_rounds else set()
+        given = self.models.given()
+        players = {role: player(role, given) for role in ROLES if role in asked}
+        return {role: given[other] for role, other in players.items() if other is not None}
+
+    def options(self, role: Role) -> dict[str, Any]:
+        """Return a role's options; one that another role's model plays takes that role's, unless it has its own."""
+        options, spec = self.models.options, self.roles().get(role)
+        if role in options:
+            return dict(options[role])
+        own = self.models.given()
+        others = [other for other in stand_ins(role) if own.get(other) == spec]
+        return dict(options.get(others[0], {})) if others else {}
 
     def rules(self, domain: Domain | None = None) -> Rules:
         """Return recipe and protocol.
@@ -174,6 +210,11 @@ class RecipeFile(Record):
             near_duplicate=self.coverage.near_duplicate,
             quality_check=reviewed,
             final_check=reviewed,
+            critics=self.filter.critics,
+            quorum=self.filter.quorum,
+            judge_controls=self.filter.judge_controls,
+            debate_rounds=self.filter.debate_rounds,
+            safety=self.safety,
             seed=self.seed,
         )
         return Rules(recipe, protocol)
@@ -191,11 +232,12 @@ def _refuse_secrets(found: Mapping[str, Any], where: str = "") -> None:
 
 
 def _check_options(models: ModelsTable) -> None:
-    roles = get_args(Role)
+    given = models.given()
     for role, options in models.options.items():
-        if role not in roles:
-            raise RecipeError(_unknown(f"models.options.{role}", role, roles))
-        spec = getattr(models, role) or (models.judge if role == "check" else None)
+        if role not in ROLES:
+            raise RecipeError(_unknown(f"models.options.{role}", role, ROLES))
+        other = player(role, given)
+        spec = given[other] if other is not None else None
         if spec is None:
             raise RecipeError(f"models.options.{role} is given, but no model plays {role!r}. Add it to [models].")
         for key, value in options.items():

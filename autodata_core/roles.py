@@ -7,7 +7,7 @@ from typing import get_args
 
 from autodata_core.records import ModelIdentity, Role
 
-__all__ = ["CRITICS", "ROLES", "conflicts", "player"]
+__all__ = ["CRITICS", "ROLES", "conflicts", "player", "stand_ins"]
 
 ROLES: tuple[Role, ...] = get_args(Role)
 
@@ -28,9 +28,14 @@ _STAND_IN: Mapping[Role, tuple[Role, ...]] = {
 }
 
 
+def stand_ins(role: Role) -> tuple[Role, ...]:
+    """Return whose models may play `role` where none was named for it, the first choice first."""
+    return _STAND_IN.get(role, ())
+
+
 def player(role: Role, given: Collection[str]) -> Role | None:
     """Return which of the given roles' models plays `role`: itself, or who stands in; None when nobody can."""
-    return next((other for other in (role, *_STAND_IN.get(role, ())) if other in given), None)
+    return next((other for other in (role, *stand_ins(role)) if other in given), None)
 
 
 def conflicts(models: Mapping[str, ModelIdentity]) -> tuple[str, ...]:

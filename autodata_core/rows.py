@@ -105,7 +105,7 @@ def _provenance(rules: Rules, state: ItemState, last: Round) -> Provenance:
         controls={name: last.controls[name] for name in sorted(last.controls)},
         critics={name: last.opinions[name].passed for name in sorted(last.opinions)},
         agreement=agreement(last.opinions),
-        flags=state.flags,
+        flags=tuple(sorted({*state.source_flags, *state.flags})),
         usage={role: state.usage[role] for role in sorted(state.usage)},
         cost_usd=sum(state.usage[role].cost_usd for role in sorted(state.usage)),
     )

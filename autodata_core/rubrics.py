@@ -20,7 +20,8 @@ _TO_THE_JUDGE = re.compile(
     re.IGNORECASE,
 )
 _ANYTHING = re.compile(
-    r"\b(?:any|every|whatever|all) (?:answers?|responses?|attempts?|text|repl(?:y|ies))\b"
+    r"^\W*(?:any|every|whatever|all) (?:answers?|responses?|attempts?|text|repl(?:y|ies)) (?:at all )?"
+    r"(?:is|are|will|counts?|pass(?:es)?|meets?|qualif(?:y|ies)|deserves?)\b"
     r"|\b(?:gives|provides|contains|is|has|makes|offers) (?:an?|some|any) (?:answer|response|attempt|reply|text)\b\W*$"
     r"|\b(?:answers|responds to|addresses|attempts) the question\b\W*$"
     r"|^\W*(?:the )?(?:answer|response|reply) (?:is|seems|looks) (?:correct|right|good|complete|accurate|relevant)\b\W*$"

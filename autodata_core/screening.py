@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from autodata_core.critics import ask_critics
 from autodata_core.errors import RecordError
-from autodata_core.gates import check_kinds, refusals
+from autodata_core.gates import admitted, check_kinds, refusals
 from autodata_core.item import ItemState, Step
 from autodata_core.parsing import ReplyFault, Skip, parse_candidate, parse_quality, reply_schema
 from autodata_core.ports import ControlAsk, ControlReply, CoverageAsk, CoverageReply
 from autodata_core.prompts import render_challenger, render_check
 from autodata_core.records import Attempt, Candidate, Reason, ReasonKind, Round, fingerprint
 from autodata_core.scoring import mean
+from autodata_core.sourcing import screened
 from autodata_core.turn import Turn, candidate_of, changed, heard, refuse, scores_of, suspend
 from autodata_core.views import ChallengerView, CheckView, FailureView
 
@@ -18,6 +19,11 @@ __all__ = ["check", "propose", "review"]
 
 
 def propose(turn: Turn, state: ItemState) -> Step:
+    if not state.passed:
+        found = screened(turn.source, turn.rules)
+        state = changed(state, passed=("source",), source_flags=found.flags)
+        if found.source is None:
+            return Step(changed(state, status="skipped", note=f"the source may not be used: {found.reason}"))
     step = f"r{state.round}.propose"
     recipe, domain = turn.rules.recipe, turn.domain
     rubric = domain.scoring == "rubric"
@@ -51,6 +57,8 @@ def propose(turn: Turn, state: ItemState) -> Step:
         return refuse(state, Reason(kind=ReasonKind.FORMAT, stage="propose", detail=str(fault)))
     if isinstance(candidate, Skip):
         return Step(changed(state, status="skipped" if not state.history else "refused", note=candidate.reason))
+    candidate, flags = admitted(candidate, turn.rules.protocol.safety)
+    state = changed(state, flags=flags)
     return Step(changed(state, candidate=candidate, phase="check", passed=()))
 
 

@@ -7,16 +7,17 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
+from autodata_core.acceptance import shadow_verdicts
 from autodata_core.domains import Domain
 from autodata_core.errors import RecordError
 from autodata_core.item import Fault, ItemState, Step
 from autodata_core.ports import Answer, ModelAsk, ModelReply, ModelRequest, VerifierReply, VerifyAsk
 from autodata_core.prompts import Fence, again
 from autodata_core.recipe import Rules
-from autodata_core.records import Attempt, Candidate, Message, Reason, Role, Source, Usage, fingerprint
+from autodata_core.records import Attempt, Candidate, Message, Reason, Role, Round, Source, Usage, Verdict, fingerprint
 from autodata_core.scoring import attempt_score
 
-__all__ = ["Turn", "candidate_of", "changed", "heard", "refuse", "scores_of", "suspend"]
+__all__ = ["Turn", "candidate_of", "changed", "finished_round", "heard", "refuse", "scores_of", "suspend"]
 
 
 @dataclass(frozen=True)
@@ -136,3 +137,26 @@ def candidate_of(state: ItemState) -> Candidate:
 def scores_of(attempts: tuple[Attempt, ...], candidate: Candidate) -> list[Fraction]:
     """Return exact scores in attempt order; every attempt must be scored."""
     return [attempt_score(attempt, candidate.rubric) for attempt in attempts]
+
+
+def finished_round(turn: Turn, state: ItemState) -> Round:
+    """Return the present round as a finished one, with what every other preset says of it."""
+    weak, strong = _settled_scores(state.weak, state), _settled_scores(state.strong, state)
+    shadow = shadow_verdicts(turn.rules.policy, weak, strong) if weak else {}
+    verdict = Verdict(policy=turn.rules.policy.name, reasons=state.reasons, shadow=shadow)
+    return Round(
+        number=state.round,
+        candidate=state.candidate,
+        weak=state.weak,
+        strong=state.strong,
+        opinions=state.opinions,
+        debate=state.debate,
+        controls=state.controls,
+        verdict=verdict,
+    )
+
+
+def _settled_scores(attempts: tuple[Attempt, ...], state: ItemState) -> list[Fraction]:
+    if state.candidate is None or any(a.outcome != "scored" for a in attempts):
+        return []
+    return scores_of(attempts, state.candidate)

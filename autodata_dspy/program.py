@@ -12,7 +12,7 @@ from typing import Any
 
 import dspy
 
-from autodata_core.bridges import as_model, as_models
+from autodata_core.bridges import as_model, as_models, installed_verifiers
 from autodata_core.driver import Ports, adrive, drive
 from autodata_core.errors import RecipeError
 from autodata_core.item import ItemState, item_id, start
@@ -20,13 +20,11 @@ from autodata_core.ports import CoverageMap, NoCoverage, Verifier
 from autodata_core.recipe import EvaluationProtocol, Recipe, Rules
 from autodata_core.recipe_file import RecipeFile
 from autodata_core.records import Role, Source
+from autodata_core.roles import ROLES
 from autodata_core.rows import example_from
-from autodata_core.verify import EXACT_VERIFIERS
 from autodata_dspy.roles import EDITABLE, Team
 
 __all__ = ["AutoData", "program_from_recipe", "recipe_from_program"]
-
-_ROLES: tuple[Role, ...] = ("challenger", "check", "weak", "strong", "judge")
 
 
 class AutoData(dspy.Module):
@@ -68,7 +66,7 @@ class AutoData(dspy.Module):
         self.check = _predictor(self.rules.recipe, "check")
         self._given = {role: getattr(self, role).signature.instructions for role in EDITABLE}
         self._team = None if models is None else Team(as_models(models))
-        self._outside = _Outside(coverage, EXACT_VERIFIERS if verifiers is None else verifiers)
+        self._outside = _Outside(coverage, installed_verifiers() if verifiers is None else verifiers)
         self._fence_key = fence_key or secrets.token_hex(16)
 
     def forward(self, source: Any, item: str | None = None, run: str = "adhoc") -> Any:
@@ -98,15 +96,15 @@ class AutoData(dspy.Module):
     def _begin(self, source: Any, item: str | None, run: str) -> tuple[Rules, Source, ItemState, Ports]:
         made = Source.from_input(source)
         team = self._team or _team_of_settings()
-        protocol = self.rules.protocol
-        rules = Rules(
-            recipe_from_program(self), protocol if protocol.models else protocol.with_models(team.identities())
-        )
-        rules.check_roles(team.identities())
-        state = start(made, item=item or item_id(made), run=run, fence_key=self._fence_key)
-        ports = team.ports({role: getattr(self, role) for role in EDITABLE})
         coverage = self._outside.coverage
-        return rules, made, state, Ports(ports, NoCoverage() if coverage is None else coverage, self._outside.verifiers)
+        ports = Ports(
+            team.ports({role: getattr(self, role) for role in EDITABLE}),
+            NoCoverage() if coverage is None else coverage,
+            self._outside.verifiers,
+        )
+        rules = ports.measured(Rules(recipe_from_program(self), self.rules.protocol))
+        state = start(made, item=item or item_id(made), run=run, fence_key=self._fence_key)
+        return rules, made, state, ports
 
 
 class _Outside:
@@ -165,7 +163,7 @@ def _team_of_settings() -> Team:
     lm = dspy.settings.lm
     if lm is None:
         raise RecipeError("AutoData has no models: pass models={...}, or call it inside `with dspy.context(lm=...)`.")
-    return Team({role: as_model(lm, role) for role in _ROLES})
+    return Team({role: as_model(lm, role) for role in ROLES})
 
 
 def _prediction(rules: Rules, source: Source, state: ItemState) -> Any:

@@ -10,13 +10,12 @@ from typing import Any
 
 from langgraph.runtime import get_runtime
 
-from autodata_core.bridges import as_models
+from autodata_core.bridges import as_models, installed_verifiers
 from autodata_core.driver import Ports
 from autodata_core.errors import RecipeError, shorten
 from autodata_core.ports import CoverageMap, NoCoverage, Verifier
 from autodata_core.recipe import EvaluationProtocol, Recipe, Rules
 from autodata_core.recipe_file import RecipeFile
-from autodata_core.verify import EXACT_VERIFIERS
 
 __all__ = ["AutodataContext", "RecipeLike", "context_of_run", "read_recipe", "rules_from"]
 
@@ -35,7 +34,8 @@ class AutodataContext:
     """By role (`challenger`, `weak`, `strong`, `judge`, `check`): a LangChain chat model, a `dspy.LM`, a `Model`, or a
     spec such as `"openai:gpt-5-mini"` where live objects cannot be passed (a LangGraph server)."""
     coverage: CoverageMap = field(default_factory=NoCoverage)
-    verifiers: Mapping[str, Verifier] = field(default_factory=lambda: EXACT_VERIFIERS)
+    verifiers: Mapping[str, Verifier] = field(default_factory=installed_verifiers)
+    """By check kind."""
     run: str = "adhoc"
     """Id of the run, for provenance."""
     fence_key: str = ""

@@ -11,15 +11,15 @@ from typing import Any
 
 from langchain_core.tools import BaseTool, StructuredTool
 
-from autodata_core.bridges import as_models
+from autodata_core.bridges import as_models, installed_verifiers
 from autodata_core.budget import Budget
 from autodata_core.calls import JournaledModel, NoJournal
+from autodata_core.driver import Ports
 from autodata_core.errors import RecipeError, SourceError, shorten
 from autodata_core.ports import CoverageMap, MemoryStore, Model, NoCoverage, RecordStore, Verifier
 from autodata_core.recipe import EvaluationProtocol, Recipe, Rules
 from autodata_core.recipe_file import RecipeFile
 from autodata_core.records import Example, Source, fingerprint
-from autodata_core.verify import EXACT_VERIFIERS
 from autodata_langgraph.context import RecipeLike, read_recipe, rules_from
 from autodata_langgraph.dataset_graph import DatasetContext, create_dataset_graph
 from autodata_langgraph.runner import Event, Progress
@@ -58,7 +58,7 @@ async def agenerate(
     limit: int | None = None,
     concurrency: int = 8,
     coverage: CoverageMap | None = None,
-    verifiers: Mapping[str, Verifier] = EXACT_VERIFIERS,
+    verifiers: Mapping[str, Verifier] | None = None,
     store: RecordStore | None = None,
     fence_key: str = "",
     learn: bool = True,
@@ -77,7 +77,7 @@ async def agenerate(
         limit: Most rows.
         concurrency: Items in flight at once.
         coverage: Knows which questions exist; by default equal texts of this run only.
-        verifiers: By check kind.
+        verifiers: By check kind; by default those of the domain that are installed.
         store: Keeps items and rows; with a durable one the call can be repeated and goes on where it was.
         fence_key: Secret for the marks around untrusted text; give the same one when a stored run is continued.
         budget: Ceilings for money, calls and tokens; by default those of the recipe file. Money is what the models report
@@ -97,8 +97,8 @@ async def agenerate(
     recipe = read_recipe(recipe)
     ported = _within_budget(as_models(models), recipe, budget)
     rules = rules_from(recipe, protocol)
-    rules.check_roles(ported)
-    rules = Rules(rules.recipe, rules.protocol.with_models({role: m.identity for role, m in ported.items()}))
+    verifiers = installed_verifiers() if verifiers is None else verifiers
+    rules = Ports(models=ported, verifiers=verifiers).measured(rules)
     context = DatasetContext(
         models=ported,
         coverage=coverage or NoCoverage(),

@@ -50,7 +50,7 @@ class ItemOutput(TypedDict, total=False):
     """What the graph returns."""
 
     status: str
-    """`accepted`, `refused`, `skipped` or `infra`."""
+    """`accepted`, `refused`, `skipped`, `infra`, or `quarantined` when the judge failed its controls."""
     example: dict[str, Any] | None
     """The row, None unless accepted."""
     verdict: dict[str, Any] | None
@@ -112,10 +112,7 @@ def _node(phase: Phase, rules: Rules, default: AutodataContext | None) -> Runnab
 def _begin(state: _State, rules: Rules, context: AutodataContext) -> tuple[Source, ItemState, Rules]:
     """Return source, item and the rules with the models that are really asked."""
     source = Source.from_input(state.get("source"))
-    if not rules.protocol.models:
-        models = {role: model.identity for role, model in context.ports.models.items()}
-        rules.check_roles(models)
-        rules = Rules(rules.recipe, rules.protocol.with_models(models))
+    rules = context.ports.measured(rules)
     if "item" in state:
         item = ItemState.from_json(state["item"])
         # In a checkpointed thread the state of an earlier source is still there when the next one comes.

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from autodata_core.budget import BudgetSpentError
-from autodata_core.errors import AutodataError, ModelUnreachableError
+from autodata_core.errors import AutodataError, ModelUnreachableError, VerifierError
 from autodata_core.item import ItemState
 from autodata_core.ports import RecordStore
 from autodata_core.recipe import Rules
@@ -31,6 +31,8 @@ Event = Mapping[str, Any]
 
 _INFRA_IN_A_ROW = 5
 """So many items without any answer from a model, one after another, are an outage. Our number."""
+_QUARANTINED_IN_A_ROW = 3
+"""So many rows in a row whose judge failed its controls, and nothing it says is worth paying for. Our number."""
 _RECURSION_LIMIT = 10_000
 """Stated on every call: inside chains and tools the host's default would be 25 steps."""
 
@@ -56,6 +58,7 @@ class Progress:
     """`limit`, `budget`, `interrupted`, or None."""
     note: str = ""
     _infra_in_a_row: int = 0
+    _quarantined_in_a_row: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     @property
@@ -93,6 +96,22 @@ class Progress:
             raise ModelUnreachableError(
                 f"{_INFRA_IN_A_ROW} items in a row got no answer ({note}). What is finished is kept; "
                 "check the endpoint and run the same command again."
+            )
+
+    def judged(self, status: str, note: str) -> None:
+        """Note whether the judge could be trusted with a row; of items that never came so far it says nothing.
+
+        Raises:
+            VerifierError: It failed its controls too often in a row.
+        """
+        if status == "accepted":
+            self._quarantined_in_a_row = 0
+        elif status == "quarantined":
+            self._quarantined_in_a_row += 1
+        if self._quarantined_in_a_row >= _QUARANTINED_IN_A_ROW:
+            raise VerifierError(
+                f"{_QUARANTINED_IN_A_ROW} rows in a row were quarantined: {note}. What was accepted before stays; "
+                "take another judge, in another folder."
             )
 
 
@@ -203,18 +222,15 @@ class Pool:
             return
         if status != "infra":
             state = ItemState.from_json(found["item"])
-            example = example_from(self._measured(), assignment.source, state) if status == "accepted" else None
+            accepted = status == "accepted"
+            rules = self.context.ports.measured(self.rules)
+            example = example_from(rules, assignment.source, state) if accepted else None
             if not self.store.finish(assignment.item, found["item"], example):
                 self.progress.recount(status, "duplicate_row")
                 status = "duplicate_row"
         event = {"kind": "finished", "item": assignment.item, "source": assignment.source.id, "status": status}
         self.on_event({**event, "note": note, "state": found["item"], "replayed": False})
-
-    def _measured(self) -> Rules:
-        if self.rules.protocol.models:
-            return self.rules
-        models = {role: model.identity for role, model in self.context.ports.models.items()}
-        return Rules(self.rules.recipe, self.rules.protocol.with_models(models))
+        self.progress.judged(status, note)
 
 
 def _input(assignment: Assignment) -> dict[str, Any]:

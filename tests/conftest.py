@@ -5,8 +5,10 @@ The settings are made before any host framework is imported, because several rea
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import socket
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -36,6 +38,13 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("offline")
+
+# The scripted worlds as a module, whatever folder pytest was started in.
+_WORLDS = importlib.util.spec_from_file_location("autodata_test_worlds", Path(__file__).parent / "worlds.py")
+assert _WORLDS is not None
+assert _WORLDS.loader is not None
+sys.modules["autodata_test_worlds"] = importlib.util.module_from_spec(_WORLDS)
+_WORLDS.loader.exec_module(sys.modules["autodata_test_worlds"])
 
 _LOOPBACK = {"127.0.0.1", "::1", "localhost", "0.0.0.0", "::", ""}
 

@@ -10,11 +10,13 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from autodata_core.bridges import installed_verifiers
 from autodata_core.driver import Ports, drive
 from autodata_core.item import ItemState, start
-from autodata_core.ports import ModelReply, ModelRequest
+from autodata_core.ports import Model, ModelReply, ModelRequest
 from autodata_core.recipe import EvaluationProtocol, Recipe, Rules
 from autodata_core.records import Source, Usage
+from autodata_core.rows import example_from
 from autodata_core.testing import ScriptedModel, scripted_candidate, scripted_models
 
 ITEM = "it-001"
@@ -74,11 +76,17 @@ def at(**steps: Reply) -> Callable[[ModelRequest], Reply | None]:
     return lambda request: by_step.get(request.step.replace("_", "."))
 
 
+def row_of(rules: Rules, models: Mapping[str, Model], state: ItemState) -> dict[str, Any]:
+    """Return the row of an accepted item, with the models and verifiers that were asked."""
+    measured = Ports(models=models, verifiers=installed_verifiers()).measured(rules)
+    return example_from(measured, SOURCE, state).to_json()
+
+
 def drive_bare(rules: Rules, source: Source, models: Mapping[str, ScriptedModel]) -> ItemState:
     """Return the finished item as the core's own driver makes it, with which every shell is compared."""
-    measured = Rules(rules.recipe, rules.protocol.with_models({role: m.identity for role, m in models.items()}))
+    ports = Ports(models=models, verifiers=installed_verifiers())
     state = start(source, item=ITEM, run=RUN, fence_key=FENCE_KEY)
-    return drive(measured, source, state, Ports(models=models))
+    return drive(ports.measured(rules), source, state, ports)
 
 
 def requests_of(models: Mapping[str, ScriptedModel]) -> list[ModelRequest]:
@@ -217,4 +225,72 @@ def full_replies() -> World:
         rules_for("cs_research"),
         SOURCE,
         changed(models, **{role: priced(model, n) for n, (role, model) in enumerate(models.items(), start=10)}),
+    )
+
+
+PASSED = {"passed": True, "why": "nothing against it"}
+
+
+def with_reviewers(models: Mapping[Any, ScriptedModel], **replies: Callable[[ModelRequest], Reply | None]) -> World:
+    """Return a rubric world with four critics and a debate; `role=function` changes what one of them says."""
+    roles = ("critic_logic", "critic_factuality", "critic_format", "critic_safety", "arbiter")
+    crew = {role: ScriptedModel(PASSED, name=f"scripted/{role}") for role in roles}
+    crew |= {role: ScriptedModel(f"I speak as {role}.", name=f"scripted/{role}") for role in ("advocate", "opponent")}
+    rules = rules_for("cs_research", critics=("logic", "factuality", "format", "safety"), debate_rounds=2)
+    return rules, SOURCE, changed({**models, **crew}, **replies)
+
+
+@world("accepted")
+def reviewed() -> World:
+    """Critics and a debate, all of whom let it pass; one critic is unreadable once."""
+    return with_reviewers(
+        scripted_models(rubric=True, too_easy_rounds=0), critic_logic=at(r1_critic_logic="passed: yes")
+    )
+
+
+@world("accepted")
+def critic_against() -> World:
+    """The safety critic refuses the first candidate, the arbiter the second."""
+    models = scripted_models(rubric=True, too_easy_rounds=0)
+    no = {"passed": False, "why": "it names a private person"}
+    return with_reviewers(models, critic_safety=at(r1_critic_safety=no), arbiter=at(r2_debate_arbiter=no))
+
+
+@world("infra")
+def silent_critic() -> World:
+    """One critic gives no answer."""
+    gone = ModelReply(error="503")
+    return with_reviewers(scripted_models(rubric=True, too_easy_rounds=0), critic_format=at(r1_critic_format=gone))
+
+
+@world("quarantined")
+def gullible_judge() -> World:
+    """A judge that is honest about real answers and gives full marks to praise."""
+
+    def judge(request: ModelRequest) -> Reply | None:
+        return {"marks": [True] * len(request.view["rubric"])} if "10/10" in request.view["answer"] else None
+
+    return rules_for("cs_research"), SOURCE, changed(scripted_models(rubric=True), judge=judge)
+
+
+@world("accepted")
+def eased() -> World:
+    """A check that fails the strong solver, then one with nearly the same question that would let its answers in."""
+    models = scripted_models(too_easy_rounds=0)
+
+    def challenger(request: ModelRequest) -> Reply | None:
+        made = scripted_candidate(7)
+        if request.round == 1:
+            return made
+        if request.round == 2:
+            made["reference_answer"] = "777 litres"
+            made["check"] = {"kind": "number", "spec": {"value": "777", "unit": "litres", "rel_tol": "0"}}
+            made["question"] = scripted_candidate(7)["question"].replace("What total does", "Which total would")
+            return made
+        return None
+
+    return (
+        rules_for("math_objects"),
+        SOURCE,
+        changed(models, challenger=challenger, strong=lambda r: '{"answer": "777"}' if r.round < 3 else None),
     )

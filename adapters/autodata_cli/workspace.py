@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from autodata_adapters.models import create_model
 from autodata_adapters.objects import ObjectNotFoundError, load_object
 from autodata_adapters.sources import LoadedSources, load_from_object, load_sources
+from autodata_core.bridges import installed_verifiers
 from autodata_core.domains import DOMAINS, Domain
 from autodata_core.errors import BudgetError, RecipeError, shorten
-from autodata_core.ports import Model
+from autodata_core.ports import Model, Verifier
 from autodata_core.recipe import Rules
 from autodata_core.recipe_file import RecipeFile
 from autodata_core.records import Role
@@ -40,6 +40,8 @@ class Workspace:
     """With the identities of the models."""
     sources: LoadedSources
     models: Mapping[Role, Model]
+    verifiers: Mapping[str, Verifier]
+    """By check kind: those of the domain that this installation has."""
     prices: Mapping[Role, Prices]
 
     @property
@@ -82,9 +84,12 @@ def open_workspace(path: Path) -> Workspace:
     rules = file.rules(_domain(file.domain, base_dir))
     sources = _sources(file, base_dir)
     models = _models(file, base_dir)
+    installed = installed_verifiers()
+    verifiers = {kind: installed[kind] for kind in rules.domain.check_kinds if kind in installed}
     protocol = rules.protocol.with_models({role: model.identity for role, model in models.items()})
+    protocol = protocol.with_verifiers(verifiers)
     prices = {role: _prices(file, role, spec) for role, spec in file.roles().items()}
-    return Workspace(path.resolve(), file, Rules(rules.recipe, protocol), sources, models, prices)
+    return Workspace(path.resolve(), file, Rules(rules.recipe, protocol), sources, models, verifiers, prices)
 
 
 def _domain(name: str, base_dir: Path) -> Domain | None:
@@ -111,24 +116,17 @@ def _models(file: RecipeFile, base_dir: Path) -> dict[Role, Model]:
     built: dict[str, Model] = {}
     models: dict[Role, Model] = {}
     for role, spec in file.roles().items():
-        options = _options(file, role)
-        # The judge that also reviews is one model, with one bound on its calls in flight.
-        key = f"{spec}|{sorted(options.items(), key=str)}|{'judge' if role == 'check' else role}"
+        options = file.options(role)
+        # A judge that also reviews is one model, with one bound on its calls in flight.
+        shared = "judge" if role not in ("challenger", "weak", "strong") else role
+        key = f"{spec}|{sorted(options.items(), key=str)}|{shared}"
         if key not in built:
             built[key] = create_model(spec, role=role, options=options, base_dir=base_dir)
         models[role] = built[key]
     return models
 
 
-def _options(file: RecipeFile, role: Role) -> dict[str, Any]:
-    """Return a role's options; the quality check takes the judge's when it is the judge."""
-    options = file.models.options
-    if role == "check" and role not in options and file.models.check in (None, file.models.judge):
-        return dict(options.get("judge", {}))
-    return dict(options.get(role, {}))
-
-
 def _prices(file: RecipeFile, role: Role, spec: str) -> Prices:
-    options = _options(file, role)
+    options = file.options(role)
     free = 0.0 if spec.startswith(_FREE) else None
     return Prices(options.get("price_in", free), options.get("price_out", free))

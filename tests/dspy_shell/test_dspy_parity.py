@@ -2,10 +2,9 @@
 
 import dspy
 import pytest
-from autodata_test_worlds import EXPECTED, FENCE_KEY, ITEM, RUN, WORLDS, drive_bare, requests_of
+from autodata_test_worlds import EXPECTED, FENCE_KEY, ITEM, RUN, WORLDS, drive_bare, requests_of, row_of
 
 from autodata_core.item import ItemState
-from autodata_core.rows import example_from
 from autodata_dspy import AutoData
 
 
@@ -45,9 +44,8 @@ def assert_same(program, got, state, source):
     last = state.history[-1].verdict.to_json() if state.history else None
     assert got.verdict == last
     assert got.reasons == (last["reasons"] if last else [])
-    measured = program.rules.protocol.with_models(program._team.identities())
-    rules = type(program.rules)(program.rules.recipe, measured)
-    assert got.example == (example_from(rules, source, state).to_json() if state.status == "accepted" else None)
+    row = row_of(program.rules, program._team.models, state) if state.status == "accepted" else None
+    assert got.example == row
 
 
 @pytest.mark.parametrize("name", ["rubric", "format_fault", "odd_texts", "lone_surrogate"])

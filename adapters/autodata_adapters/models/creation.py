@@ -12,19 +12,20 @@ import inspect
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
-from urllib.parse import unquote, urlsplit
 
 from autodata_adapters.models.calling import CallPolicy
 from autodata_adapters.models.failures import one_line, redact
+from autodata_adapters.models.redaction import known_secrets, secrets_of_url
 from autodata_adapters.models.replies import Prices
 from autodata_adapters.objects import ObjectNotFoundError, is_object_path, load_object
 from autodata_core.errors import MissingExtraError, ModelAuthError, ModelError, RecipeError, shorten
 from autodata_core.ports import Model
 from autodata_core.records import Role
+from autodata_core.roles import ROLES
 
 if TYPE_CHECKING:
     from langchain_core.language_models.chat_models import BaseChatModel
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
 __all__ = ["bridge_spec", "create_model"]
 
-_TEMPERATURE: dict[Role, float] = {"challenger": 1.0, "check": 0.0, "weak": 1.0, "strong": 1.0, "judge": 0.0}
+_TEMPERATURE: dict[Role, float] = dict.fromkeys(ROLES, 0.0) | dict.fromkeys(("challenger", "weak", "strong"), 1.0)
 """Attempts must differ, judgements must not. Ours."""
 
 _FIXED_TEMPERATURE = re.compile(r"^(o[1345]|gpt-5(\.\d+)*)(?!-chat)(-|$)")
@@ -173,7 +174,7 @@ def _provided(spec: str, provider: str, name: str, role: Role, options: _Options
     from autodata_adapters.models.langchain import LangChainModel, bare_url
 
     key = options.key()
-    keys = {key or "", *_url_secrets(options.base_url)}
+    keys = {key or "", *secrets_of_url(options.base_url or "")}
     temperature = options.temperature
     if temperature is None and not (provider in ("openai", "azure_openai") and _FIXED_TEMPERATURE.match(name)):
         temperature = _TEMPERATURE[role]
@@ -227,18 +228,19 @@ def _init_chat_model(spec: str, provider: str, name: str, arguments: dict[str, A
             raise MissingExtraError("langchain-openai", "openai", f"The model {spec!r}") from error
         raise ModelError(f"The model {spec!r} cannot be made: {one_line(str(error))}") from error
     except Exception as error:  # noqa: BLE001 - each provider's package raises its own
-        said = one_line(redact(str(error), keys))
-        if "api_key" in said.lower() or "api key" in said.lower() or "credentials" in said.lower():
-            raise ModelAuthError(
-                f"No key for the model {spec!r}: {said}. Set api_key_env to the name of a variable."
-            ) from None
-        if "Unsupported provider" in said:
-            raise RecipeError(
-                f"There is no provider {provider!r} and no module of that name beside the recipe, in the model {spec!r}. "
-                f"{_nearest_provider(provider, str(error))}"
-            ) from None
-        raise ModelError(f"The model {spec!r} cannot be made: {said}") from None
-    return made
+        refused = redact(str(error), keys | known_secrets())
+    else:
+        return made
+    # Outside of the handler, since what a provider's package raises may hold the key and would go along as the context.
+    said = one_line(refused)
+    if "api_key" in said.lower() or "api key" in said.lower() or "credentials" in said.lower():
+        raise ModelAuthError(f"No key for the model {spec!r}: {said}. Set api_key_env to the name of a variable.")
+    if "Unsupported provider" in said:
+        raise RecipeError(
+            f"There is no provider {provider!r} and no module of that name beside the recipe, in the model {spec!r}. "
+            f"{_nearest_provider(provider, refused)}"
+        )
+    raise ModelError(f"The model {spec!r} cannot be made: {said}")
 
 
 def _nearest_provider(provider: str, said: str) -> str:
@@ -280,6 +282,7 @@ def _bridged(obj: Any, spec: str, role: Role, options: _Options) -> Model | None
             max_tokens=options.max_tokens,
             prices=options.prices,
             policy=options.policy,
+            secrets=_header_secrets({name: getattr(obj, name, None) for name in type(obj).model_fields}),
             key_hint=hint,
         )
     dspy = sys.modules.get("dspy")
@@ -288,7 +291,8 @@ def _bridged(obj: Any, spec: str, role: Role, options: _Options) -> Model | None
 
         changed = {"temperature": options.temperature, "max_tokens": options.max_tokens}
         lm = obj.copy(**{k: v for k, v in changed.items() if v is not None})
-        return DSPyModel(lm, name=spec, prices=options.prices, policy=options.policy, key_hint=hint)
+        secrets = _header_secrets(lm.kwargs)
+        return DSPyModel(lm, name=spec, prices=options.prices, policy=options.policy, secrets=secrets, key_hint=hint)
     return _foreign(obj, role)
 
 
@@ -322,9 +326,7 @@ def _temperature(role: Role, options: _Options) -> float:
     return _TEMPERATURE[role] if options.temperature is None else options.temperature
 
 
-def _url_secrets(url: str | None) -> Iterator[str]:
-    """Yield the password in a URL as it stands and decoded. User names are not secret."""
-    password = urlsplit(url or "").password
-    if password:
-        yield password
-        yield unquote(password)
+def _header_secrets(settings: Mapping[str, Any]) -> frozenset[str]:
+    """Return what an object's settings send along as headers."""
+    headers = [value for name, value in settings.items() if "headers" in name and isinstance(value, Mapping)]
+    return frozenset(secret for each in headers for secret in known_secrets(headers=each, environ={}))
