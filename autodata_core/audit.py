@@ -20,13 +20,14 @@ from autodata_core.critics import ask_critics
 from autodata_core.domains import DOMAINS, Domain, RubricShape
 from autodata_core.driver import Ports, answer_all
 from autodata_core.errors import RecordError, shorten
-from autodata_core.gates import GATES, Gate, check_kinds
+from autodata_core.gates import GATES, Gate, admitted, check_kinds
 from autodata_core.item import ItemState, Step, start
 from autodata_core.ports import CoverageAsk, CoverageMap, Verifier
 from autodata_core.recipe import EvaluationProtocol, Recipe, Rules
 from autodata_core.records import Candidate, Check, Source, Usage, fingerprint
 from autodata_core.roles import CRITICS
 from autodata_core.screening import review
+from autodata_core.sourcing import readable, screened
 from autodata_core.turn import Turn, changed
 from autodata_core.verify import EXACT_VERIFIERS, control
 
@@ -53,13 +54,14 @@ __all__ = [
     "reviewers",
 ]
 
-RECORD, DUPLICATE, CONTROL, QUALITY = "record", "duplicate", "control", "quality"
-"""Gates beside those in `gates.GATES`: the line can be read, the question is new, the check can decide, the reviewer agrees."""
+RECORD, SOURCE, CONTROL, DUPLICATE, QUALITY = "record", "source", "control", "duplicate", "quality"
+"""Gates beside those in `gates.GATES`: the line can be read, its source may be read, its check can decide, its question is
+new, and the quality check agrees."""
 
 UNNAMED = "not named"
 """Stands for the fault of a row that is only labelled as faulty."""
 
-_NEEDS_SOURCE = frozenset({"quote", "grounding", QUALITY, "critic.factuality"})
+_NEEDS_SOURCE = frozenset({SOURCE, "quote", "grounding", QUALITY, "critic.factuality"})
 """Gates that compare with the source; without one they say nothing."""
 
 
@@ -100,6 +102,8 @@ class RowOpinions:
 
     row: AuditRow
     opinions: tuple[GateOpinion, ...]
+    flags: tuple[str, ...] = ()
+    """What is odd about it and refuses nothing, such as `instructions`: the loop keeps it on the row."""
 
     @property
     def refused(self) -> bool:
@@ -110,7 +114,7 @@ class RowOpinions:
         return tuple(opinion for opinion in self.opinions if opinion.passed is False)
 
     def plus(self, opinions: Iterable[GateOpinion]) -> RowOpinions:
-        return RowOpinions(self.row, (*self.opinions, *opinions))
+        return RowOpinions(self.row, (*self.opinions, *opinions), self.flags)
 
     def of(self, gate: str) -> GateOpinion | None:
         return next((opinion for opinion in self.opinions if opinion.gate == gate), None)
@@ -181,7 +185,7 @@ def _unasked(domain: Domain, verifiers: Mapping[str, Verifier], recipe: Rules | 
 
 def gate_names(reviewers: Sequence[str] = ()) -> tuple[str, ...]:
     """Return the names of all gates of an audit, in the order in which they are told."""
-    return (RECORD, *(gate.name for gate in GATES), CONTROL, DUPLICATE, *reviewers)
+    return (RECORD, SOURCE, *(gate.name for gate in GATES), CONTROL, DUPLICATE, *reviewers)
 
 
 def reviewers(rules: Rules) -> tuple[str, ...]:
@@ -201,11 +205,12 @@ def judge_row(row: AuditRow, rules: Rules, ports: Ports) -> RowOpinions:
         unread = [GateOpinion(name, None, _UNREAD) for name in gate_names()[1:]]
         return RowOpinions(row, (GateOpinion(RECORD, False, row.fault), *unread))
     candidate = _to_measure(row.candidate, rules)
-    said = [GateOpinion(RECORD, True)]
+    said = [GateOpinion(RECORD, True), _source(candidate, row, rules)]
     said += [_by_rule(gate, candidate, row, rules) for gate in GATES]
     said.append(_control(candidate, row, ports.verifiers))
     said.append(_duplicate(candidate, row, rules, ports.coverage))
-    return RowOpinions(row, tuple(said))
+    _, flags = admitted(candidate, rules.protocol.safety)
+    return RowOpinions(row, tuple(said), flags)
 
 
 _UNREAD = "the line cannot be read"
@@ -221,6 +226,14 @@ def _to_measure(candidate: Candidate, rules: Rules) -> Candidate:
 def _source_of(row: AuditRow) -> Source:
     """Return the row's source, or one without text: gates that need a text are not asked then."""
     return row.source or Source.model_construct(id="none", text="", sha256="0" * 64, licence=None, meta={})
+
+
+def _source(candidate: Candidate, row: AuditRow, rules: Rules) -> GateOpinion:
+    why = _not_for(SOURCE, candidate, row)
+    if why:
+        return GateOpinion(SOURCE, None, why)
+    found = screened(_source_of(row), rules)
+    return GateOpinion(SOURCE, found.source is not None, found.reason)
 
 
 def _by_rule(gate: Gate, candidate: Candidate, row: AuditRow, rules: Rules) -> GateOpinion:
@@ -289,7 +302,10 @@ def ask_reviewer(name: str, row: AuditRow, rules: Rules, ports: Ports, fence_key
     why = _not_for(name, candidate, row)
     if why:
         return GateOpinion(name, None, why)
-    source = _source_of(row)
+    if row.source is not None and screened(row.source, rules).source is None:
+        return GateOpinion(name, None, "no model may read its source")
+    candidate, _ = admitted(candidate, rules.protocol.safety)
+    source = readable(_source_of(row), rules)
     opened = start(source, item=f"row-{row.line}", run="audit", fence_key=fence_key)
     state = changed(opened, phase="check", candidate=candidate)
     ask, rules = _asking(name, candidate, rules)
@@ -546,6 +562,8 @@ class FaultFigures:
     """Rows that only other gates refused."""
     missed: tuple[str, ...]
     """Ids of rows that were kept."""
+    flagged: int = 0
+    """Of those, rows that carry a flag."""
 
 
 @dataclass(frozen=True)
@@ -649,7 +667,8 @@ def _by_fault(labelled: Sequence[tuple[RowOpinions, Label]], gates: set[str]) ->
         rows, gate = grouped[fault], fault.partition(":")[0]
         own = sum((opinion := row.of(gate)) is not None and opinion.passed is False for row in rows)
         missed = tuple(row.row.id for row in rows if not row.refused)
-        found.append(FaultFigures(fault, gate in gates, len(rows), own, len(rows) - own - len(missed), missed))
+        flagged = sum(bool(row.flags) and not row.refused for row in rows)
+        found.append(FaultFigures(fault, gate in gates, len(rows), own, len(rows) - own - len(missed), missed, flagged))
     return tuple(found)
 
 

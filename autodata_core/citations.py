@@ -326,7 +326,9 @@ def _difference(quote: str, text: _Text) -> str:
         for there, here, at_edge in changes:
             stated, quoted = [w for w in there if is_one(w)], [w for w in here if is_one(w)]
             if stated != quoted and (quoted or not at_edge):  # what stands beside the quote is not left out of it
-                return f"a {name} differs: the source has {_listed(stated)}, the quote has {_listed(quoted)}, near {near}"
+                return (
+                    f"a {name} differs: the source has {_listed(stated)}, the quote has {_listed(quoted)}, near {near}"
+                )
     if not changes:
         return (
             f"stands in the source only in part, with a word or number cut in two, or otherwise punctuated; near {near}"

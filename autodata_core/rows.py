@@ -19,6 +19,7 @@ from autodata_core.records import (
     SourceRef,
     fingerprint,
 )
+from autodata_core.roles import CRITICS
 from autodata_core.scoring import mean
 from autodata_core.turn import scores_of
 from autodata_core.views import SolverView
@@ -104,7 +105,7 @@ def _provenance(rules: Rules, state: ItemState, last: Round) -> Provenance:
         verifiers=state.verifiers,
         controls={name: last.controls[name] for name in sorted(last.controls)},
         critics={name: last.opinions[name].passed for name in sorted(last.opinions)},
-        agreement=agreement(last.opinions),
+        agreement=agreement({name: o for name, o in last.opinions.items() if name in CRITICS}),
         flags=tuple(sorted({*state.source_flags, *state.flags})),
         usage={role: state.usage[role] for role in sorted(state.usage)},
         cost_usd=sum(state.usage[role].cost_usd for role in sorted(state.usage)),

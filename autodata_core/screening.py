@@ -112,6 +112,9 @@ def _controls(turn: Turn, state: ItemState, candidate: Candidate) -> Step:
         return Step(state, (ask,))
     if not isinstance(reply, ControlReply):
         raise RecordError(f"Ask {ask.key!r} is answered by a ControlReply, got {type(reply).__name__}.")
+    shown = {"check.right": reply.fault != "reference"} if reply.fault in ("", "reference", "vacuous") else {}
+    shown |= {"check.wrong": reply.fault != "vacuous"} if reply.fault in ("", "vacuous") else {}
+    state = changed(state, controls={**state.controls, **shown})
     if reply.fault:
         kind, detail = _CONTROL_FAULTS[reply.fault]
         return refuse(state, Reason(kind=kind, stage="check", detail=f"{detail}: {reply.evidence}"))
@@ -120,7 +123,6 @@ def _controls(turn: Turn, state: ItemState, candidate: Candidate) -> Step:
         changed(
             state,
             verifiers=tuple(sorted({*state.verifiers, version})),
-            controls={**state.controls, "check.right": True, "check.wrong": True},
         )
     )
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from autodata_adapters.coverage import ChromaCoverage, create_embedder
 from autodata_adapters.stores import RecordedCoverage, RunFolder, RunLock, SqliteRunStore, open_run, write_dataset
+from autodata_cli.run_cards import write_card
 from autodata_cli.workspace import Workspace
 from autodata_core.budget import Budget
 from autodata_core.calls import JournaledModel
@@ -82,6 +83,7 @@ def run_recipe(run: Run) -> RunResult:
             write_dataset(store, folder.path)  # whatever happened, what is accepted can be read
         seconds = time.monotonic() - began
         _write_recipe(folder, run.workspace, dataset)
+        write_card(folder.path, store, run.workspace.rules, run.workspace.sources.sources)
         ended = {"state": "ended", "at": _now(), "seconds": round(seconds, 3), "stopped": dataset.stopped}
         store.event("run", payload=ended).result()
     waiting = dataset.counts.get("infra", 0)
@@ -160,6 +162,7 @@ async def _produce(run: Run, folder: RunFolder, store: SqliteRunStore) -> Datase
             limit=run.limit,
             concurrency=run.concurrency,
             coverage=coverage.map,
+            verifiers=workspace.verifiers,
             store=store,
             fence_key=store.get_meta("fence_key") or "",
             progress=run.progress,

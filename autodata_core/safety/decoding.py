@@ -79,11 +79,11 @@ def _tokens(pattern: re.Pattern[str], text: str) -> dict[str, None]:
 
 
 def _utf8(octets: bytes) -> str:
+    if octets[1::2].count(0) * 4 > len(octets) and len(octets) % 2 == 0:  # UTF-16 of mostly Latin text
+        return octets.decode("utf-16-le", "ignore")
     try:
         return octets.decode()
     except UnicodeDecodeError:
-        if octets[1::2].count(0) * 4 > len(octets) and len(octets) % 2 == 0:  # UTF-16 of mostly Latin text
-            return octets.decode("utf-16-le", "ignore")
         return ""
 
 

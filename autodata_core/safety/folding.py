@@ -10,7 +10,7 @@ import unicodedata
 
 from autodata_core.safety.hidden import without_hidden
 
-__all__ = ["fold", "look_alikes"]
+__all__ = ["fold", "fold_shown", "look_alikes"]
 
 _MARKS = re.compile(
     "[\u00ad\u0300-\u036f\u0483-\u0487\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\u3099\u309a\ufe20-\ufe2f]+"
@@ -35,10 +35,14 @@ def fold(text: str) -> str:
 
     Accents go in every script, so that patterns and terms must be folded as well before they are compared.
     """
+    return fold_shown(without_hidden(text))
+
+
+def fold_shown(text: str) -> str:
+    """Return what `fold` does of a text whose hidden characters are gone already."""
     if text.isascii():
-        return without_hidden(text).lower()
-    decomposed = unicodedata.normalize("NFKD", without_hidden(text).casefold())
-    return _MARKS.sub("", decomposed)
+        return text.lower()
+    return _MARKS.sub("", unicodedata.normalize("NFKD", text.casefold()))
 
 
 def look_alikes(folded: str) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["has_hidden", "tag_text", "without_hidden"]
+__all__ = ["tag_text", "without_hidden"]
 
 # Cc without tab, line feed, form feed and carriage return; Cf; Cs; Co; and letters and marks that draw nothing.
 _HIDDEN = (
@@ -52,13 +52,6 @@ _ORDINARY = "|".join(
 )
 _ORDINARY_OR_HIDDEN = re.compile(f"({_ORDINARY})|[{_HIDDEN}]")
 _TAGS = re.compile("[\U000e0020-\U000e007e]+")
-
-
-def has_hidden(text: str) -> bool:
-    """Return whether something in `text` is hidden that ordinary writing does not need."""
-    if text.isascii():
-        return _ANY_ASCII.search(text) is not None
-    return _ANY.search(text) is not None and any(m[1] is None for m in _ORDINARY_OR_HIDDEN.finditer(text))
 
 
 def without_hidden(text: str) -> str:

@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 
 from autodata_core.safety.decoding import decoded
-from autodata_core.safety.folding import fold, look_alikes
-from autodata_core.safety.hidden import has_hidden, tag_text, without_hidden
+from autodata_core.safety.folding import fold, fold_shown, look_alikes
+from autodata_core.safety.hidden import tag_text, without_hidden
 from autodata_core.safety.phrases import addressed, verdict_key
 from autodata_core.safety.role_tokens import break_role_tokens, has_role_tokens
 
@@ -28,12 +28,12 @@ def find_instructions(text: str) -> tuple[str, ...]:
         `role_tokens`. Empty when nothing was found, which does not mean that nothing is there.
     """
     flags = set()
-    if has_hidden(text):
-        flags.add("hidden_characters")
     shown = without_hidden(text)
+    if shown != text:
+        flags.add("hidden_characters")
     if has_role_tokens(shown) or has_role_tokens(text):
         flags.add("role_tokens")
-    if _reads_as_instructions(fold(shown)) or _reads_as_instructions(fold(tag_text(text))):
+    if _reads_as_instructions(fold_shown(shown)) or _reads_as_instructions(fold(tag_text(text))):
         flags.add("instructions")
     hidden = "\n".join(decoded(text))
     if hidden and (_reads_as_instructions(fold(hidden)) or has_role_tokens(hidden)):

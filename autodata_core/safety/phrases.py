@@ -74,7 +74,7 @@ _SPACED = (
     "must_receive|should_receive|must_get|should_get|earns ~4 "
     f"{_MARKS}|all_criteria|every_criterion|all_the_criteria|each_criterion|all_rubric_*",
     f"correct|right|perfect|excellent|flawless ~2 {_MARKS}",
-    "mark|set|treat|consider|count|label|report|score ~3 criteria|criterion|rubric*|marks|checks ~3 "
+    "mark|set|treat|consider|count|label|report|score ~3 criteria|criterion|rubric*|marks|checks ?as|to|is|are ~1 "
     "true|met|satisfied|passed|fulfilled|fulfilled|correct|passing|yes",
     "!mark|treat|consider|accept|label|judge ~1 this answer|response|candidate|submission|solution ~2 "
     "correct|passing|perfect|right|true|valid|flawless",
@@ -90,13 +90,30 @@ _SPACED = (
     "!include|insert|append|add|embed|put ~2 link|url|phrase|token|string|payload|keyword|advert*|password ~6 "
     "in|into|to|at ~3 every|all|each|your ~2 answer*|response*|reply|replies|output*|summary|summaries|question*|row*",
     "can_do_anything_now|dan_mode|called_dan|as_dan|are_dan|jailbreak_mode|developer_mode_enabled|unfiltered_mode",
+    "ignor*|disregard*|forget|set_aside|put_aside|no_attention|drop ~3 "
+    "instruction*|prompt*|directions|guidance|guidelines|orders ~2 "
+    "above|you_were_given|you_have_been_given|given_above|given_before|given_earlier|given_so_far|given_to_you|you_received|"
+    "you_got|before_this|received_earlier|from_before",
+    "set|put aside ~3 instruction*|guidance|prompt*|guidelines|directions ~2 earlier|previously|before|above|so_far",
+    "instructions|prompt|guidelines above|before_this|you_were_given|so_far ~1 are|is ~1 "
+    "void|cancelled|canceled|obsolete|invalid|revoked|superseded|overridden|no_longer",
+    "obey ~1 me|my_commands|my_orders|my_instructions",
+    "whoever|anyone|anything|whatever ~1 evaluates|evaluating|grades|grading|judges|judging|scores|scoring|rates|marks ~1 this ~3 "
+    "should|must|has_to|will",
+    "llm|llms|ai|model|automated evaluators:|graders:|judges:|reviewers:|evaluators,|graders,|evaluator:|grader:|judge:|reviewer:",
+    "!your new|real|actual|updated|revised task|instruction*|objective|goal|mission|directive|orders is|are",
+    "you have new|updated orders|instruction*|directives",
+    "!repeat|print|output|show|write|copy|recite everything|all_text|all_the_text|the_text|the_words|all_words ~2 above",
+    "when|while summarizing|summarising|translating|evaluating|grading|judging|scoring|reviewing|answering ~1 "
+    "this|these|the_above ~1 page|text|document|answer|article|response|submission|question ~1 "
+    "say|state|write|conclude|include|give|always|mention|recommend|output|add|you_must",
     # German
     "ignoriere|ignoriert|ignorier|ignorieren_sie|vergiss|vergesst|vergessen_sie|missachte*|verwirf|verwerfen_sie ~4 "
     "vorherig*|vorig*|bisherig*|obig*|vorangegangen*|vorangehend*|vorstehend*|fruher*|ursprunglich*|vorhergehend* ~2 "
     "anweisung*|instruktion*|regel*|befehl*|vorgabe*|prompt*|aufforderung*|weisung*",
     "!ignoriere|ignoriert|ignorieren_sie|vergiss|vergessen_sie|missachte ~1 alle|samtliche|deine|jede ~2 "
     "anweisung*|instruktion*|regeln|befehle|vorgaben|prompts|systemanweisung*|richtlinien",
-    "!vergiss|ignoriere|ignorieren_sie|vergessen_sie alles ~4 davor|vorher|bisher|zuvor|oben|oberhalb",
+    "!vergiss|ignoriere|ignorieren_sie|vergessen_sie alles ~4 davor|vorher|bisher|zuvor|oben|oberhalb|was_dir|was_du|was_man_dir",
     "du|sie bist|sind ?ab jetzt|nun|sofort|fortan|nunmehr ~3 ki|ki-*|assistent*|sprachmodell|modell|bot|chatbot|dan|richter|"
     "bewerter|prufer|uneingeschrankt*|unzensiert*|entwicklermodus",
     "ab jetzt|sofort|nun ~2 bist_du|antwortest_du|antworte|verhaltst_du|handelst_du|ignorierst_du|gehorchst_du",
@@ -116,6 +133,7 @@ _SPACED = (
     "ignore|ignorez|oublie|oubliez|negligez|neglige|fais_abstraction|faites_abstraction|pas_compte ~4 "
     "instruction*|consigne*|directive*|regle*|ordre*|prompt* ~3 precedent*|anterieur*|ci-dessus|initial*|systeme|plus_haut",
     "!ignore|ignorez|oublie|oubliez ~1 toutes|tous|tes|vos ~3 instructions|consignes|directives|regles|ordres",
+    "ne suis|suivez plus tes|vos|les|ces ~1 consignes|instructions|regles|directives",
     "!oublie|oubliez|ignore|ignorez tout ~4 precede|avant|ci-dessus|plus_haut|jusqu'ici",
     "tu|vous es|etes maintenant|desormais|dorenavant ~3 ia|intelligence_artificielle|modele_de_langage|chatbot|"
     "assistant|dan|juge|evaluateur|correcteur|sans_restriction*|sans_limite*|sans_filtre*",
@@ -162,6 +180,7 @@ _SPACED = (
     "!dimentica|ignora|dimenticate|ignorate tutto ~4 prima|sopra|precedente|precede|finora",
     "ora|adesso|poi sei|sarai|agisci ~4 ia|assistente|modello_linguistico|chatbot|bot|dan|giudice|valutatore|"
     "senza_restrizioni|senza_limiti|senza_filtri",
+    "ora in_poi ~1 sei|agisci|rispondi|comportati|agirai|sarai",
     "rivela*|mostra*|stampa*|ripeti*|dimmi|scrivi|divulga ~4 prompt_di_sistema|istruzioni_di_sistema|"
     "istruzioni_iniziali|prompt_iniziale|istruzioni_nascoste|istruzioni_segrete",
     "come|qualita_di|veste_di ~1 giudice|valutatore|esaminatore|correttore|giuria ~5 assegna*|dai|date|attribuisci|valuta* ~5 "
@@ -197,6 +216,7 @@ _SPACED = (
     "системн*|ранее_данн*|изначальн* ~2 инструкци*|указани*|правил*|команд*|промпт*|ограничени*|распоряжени*",
     "!игнорируй*|проигнорируй*|забудь* ~1 все|всех|любые|свои|твои ~2 инструкци*|указани*|правила|команды|промпты|ограничени*",
     "игнорируй*|забудь* ~3 инструкци*|указани*|правила|все ~2 выше|ранее|до_этого",
+    "!забудь*|игнорируй* все|всем ~4 выше|ранее|раньше|до_этого|прежде",
     "ты|вы теперь|отныне|сейчас|больше_не ~3 ии|ассистент|ии-*|языковая_модель|бот|чат-бот|dan|судья|оценщик|"
     "без_ограничений|неограничен*|связан*",
     "этого момента|сего_момента ~2 ты|вы|отвечай*|действуй*|веди*",
@@ -214,24 +234,33 @@ _SPACED = (
 
 _UNSPACED = (
     # Chinese
-    "忽略|无视|無視|忘记|忘記|忽视|忽視|不要理会|不要遵循|不要遵守|放弃遵守 ~8 之前|以上|上述|先前|前面|此前|所有|一切|全部|你的|系统|系統|原有 ~6 "
+    "忽略|无视|無視|忘记|忘記|忽视|忽視|不要理会|不要遵循|不要遵守|放弃遵守 ~8 之前|以上|上述|先前|前面|此前|所有|"
+    "一切|全部|你的|系统|系統|原有 ~6 "
     "指令|指示|说明|說明|提示|规则|規則|要求|命令|约束|約束|设定|限制",
-    "你现在是|你現在是|现在你是|現在你是|从现在起你|从现在开始你|从现在起,你|从现在开始,你|從現在起,你|從現在開始,你|從現在起你|从现在开始 ~8 "
-    "ai|人工智能|人工智慧|助手|模型|机器人|機器人|评委|裁判|评分|开发者模式|開發者模式|不受限制|没有限制|沒有限制|dan",
+    "你现在是|你現在是|现在你是|現在你是|从现在起你|从现在开始你|从现在起,你|从现在开始,你|從現在起,你|從現在開始,你|"
+    "從現在起你|从现在开始 ~8 "
+    "ai|人工智能|人工智慧|助手|模型|机器人|機器人|评委|裁判|评分|开发者模式|開發者模式|不受限制|没有限制|沒有限制|"
+    "dan",
     "显示|输出|打印|泄露|告诉我|透露|重复|说出|顯示|輸出|洩露|告訴我|說出|公开|给我看 ~8 "
     "系统提示词|系統提示詞|系统指令|系統指令|初始指令|初始提示|你的提示词|你的指令|隐藏指令|隱藏指令",
-    "作为|身为|作為|身為 ~4 评委|评审|裁判|评分者|阅卷|評審|考官|评判|評分|评估者|評委 ~12 满分|滿分|最高分|10分|10/10|通过|正确|正確|true",
-    "请|請|必须|必須|应当|应该|務必|务必|直接|一律|立即 ~8 给|給|打|判|评|評|予 ~10 满分|滿分|最高分|10/10|10分|100分|最高评价",
+    "作为|身为|作為|身為 ~4 评委|评审|裁判|评分者|阅卷|評審|考官|评判|評分|评估者|評委 ~12 满分|滿分|最高分|10分|"
+    "10/10|通过|正确|正確|true",
+    "请|請|必须|必須|应当|应该|務必|务必|直接|一律|立即 ~8 给|給|打|判|评|評|予 ~10 满分|滿分|最高分|10/10|10分|"
+    "100分|最高评价",
     '只|仅|僅 ~2 输出|回复|回答|返回|輸出|回覆 ~3 json|true|正确|正確|通过|以下内容|以下內容|满分|滿分|"|“|「',
     "如果你是|若你是|假如你是|如果您是 ~3 ai|人工智能|人工智慧|语言模型|語言模型|大模型|助手|机器人|機器人|llm",
     "致|告|注意|提醒|说明给|写给 ~3 ai:|ai模型|ai助手|语言模型|語言模型|大模型:|评分模型|人工智能:|各位ai|所有ai",
     # Japanese
-    "以前|前|上記|これまで|今まで|すべて|全て|全|以上|先ほど|元 ~2 の ~4 指示|命令|指令|プロンプト|ルール|規則|制約 ~4 "
+    "以前|前|上記|これまで|今まで|すべて|全て|全|以上|先ほど|元 ~2 の ~4 指示|命令|指令|プロンプト|ルール|規則|制約 "
+    "~4 "
     "無視し|無視せよ|無視して|忘れて|忘れろ|忘れなさい|従わない|破棄し",
-    "あなたは|君は|お前は ~1 今|今から|これから|もう|現在 ~8 ai|アシスタント|言語モデル|ボット|採点者|審査員|制限のない|制限なし|dan",
-    "システムプロンプト|初期プロンプト|隠された指示|最初の指示|内部の指示 ~4 表示し|出力し|教え|見せ|公開し|開示し|繰り返|示せ",
+    "あなたは|君は|お前は ~1 今|今から|これから|もう|現在 ~8 ai|アシスタント|言語モデル|ボット|採点者|審査員|"
+    "制限のない|制限なし|dan",
+    "システムプロンプト|初期プロンプト|隠された指示|最初の指示|内部の指示 ~4 表示し|出力し|教え|見せ|公開し|開示し|"
+    "繰り返|示せ",
     "審査員|採点者|評価者|ジャッジ|判定者|採点官 ~1 として ~16 満点|最高点|最高評価|10点|合格|正解|10/10|true",
-    "満点|最高点|最高評価|10/10|10点|100点 ~3 与えて|付けて|つけて|与えよ|与えなさい|付けなさい|つけなさい|与えること|付けること|にして|としてくださ|を出して",
+    "満点|最高点|最高評価|10/10|10点|100点 ~3 与えて|付けて|つけて|与えよ|与えなさい|付けなさい|つけなさい|"
+    "与えること|付けること|にして|としてくださ|を出して",
     "json|true|正解|合格|はい|「 ~4 のみ|だけ ~3 出力|回答し|返答|返し|答え|返せ",
     "あなたが|もし ~6 ai|言語モデル|アシスタント|llm|人工知能 ~2 なら|であれば|である場合|の場合|だったら",
     "ai|言語モデル|採点者|llm|評価モデル ~4 へ:|へのお願い|への指示|への注意|への命令|の皆さん|各位",
@@ -241,7 +270,7 @@ _UNSPACED = (
 
 _NOT_BEFORE = re.compile(
     r"(?:\b(?:not|never|n't|don't|doesn't|didn't|cannot|can't|nicht|nie|niemals|ne|n'|no|nunca|jamais|non|mai|nao|не|никогда)"
-    r"(?:[^\w.!?;]{1,3}(?:to|ever|simply|sie|se|be|debe|deben|just))?[^\w.!?;]{0,3}|勿|不要|不|别|別|不得|不可|切勿|없이)\Z"
+    r"(?:[^\w.!?;]{1,3}(?:to|ever|simply|sie|se|be|debe|deben|just))?[^\w.!?;]{0,3}|勿|不要|不|会|會|将|將|可以|能够|别|別|不得|不可|切勿|없이)\Z"
 )
 _NOT_AFTER = re.compile(
     r"[^\w.!?;]{1,3}(?:nicht|niemals|keinesfalls|pas)\b|.{0,4}(?:将|會|会|可能|导致|造成|者)|(?:ない|た場合|ると|れは|ては)"
@@ -377,7 +406,7 @@ def _phrases(lines: Iterable[str], *, spaced: bool) -> Iterator[_Phrase]:
         anchors = (
             dict.fromkeys(re.split(r"\W|_", choice)[0] for choice in tokens[0].split("|"))
             if spaced
-            else {choice: None for choice in tokens[0].split("|")}
+            else dict.fromkeys(tokens[0].split("|"))
         )
         parts = [_part(token, gap, last=n == len(tokens)) for n, token in enumerate(tokens, start=1)]
         pattern = "".join(parts) + (r"(?!\w)" if spaced else "")
@@ -386,7 +415,9 @@ def _phrases(lines: Iterable[str], *, spaced: bool) -> Iterator[_Phrase]:
 
 def _part(token: str, gap: str, *, last: bool) -> str:
     if token[0] == "~":
-        return rf"(?:\w{{1,30}}{gap}){{0,{token[1:]}}}?" if gap else rf"[^。!?\n]{{0,{token[1:]}}}?"
+        return (
+            rf"(?:\w{{1,30}}(?:\.\w{{1,30}}){{0,3}}{gap}){{0,{token[1:]}}}?" if gap else rf"[^。!?\n]{{0,{token[1:]}}}?"
+        )
     choices = "|".join(_choice(choice, gap) for choice in token.removeprefix("?").split("|"))
     return f"(?:(?:{choices}){'' if last else gap})" + ("?" if token[0] == "?" else "")
 

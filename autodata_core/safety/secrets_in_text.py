@@ -33,7 +33,7 @@ def _mixed(token: str) -> bool:
 
 
 def _jwt(token: str) -> bool:
-    head = token.split(".")[0]
+    head = token.partition(".")[0]
     try:
         header = json.loads(base64.urlsafe_b64decode(head + "=" * (-len(head) % 4)))
     except (ValueError, binascii.Error, RecursionError):
