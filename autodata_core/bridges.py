@@ -6,12 +6,12 @@ LangChain chat model or DSPy LM without importing the adapters. Verifiers are fo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from importlib.metadata import entry_points
 from typing import Any
 
-from autodata_core.errors import MissingExtraError, RecipeError, shorten
+from autodata_core.errors import RecipeError, shorten
 from autodata_core.ports import Model, Verifier
 from autodata_core.records import Role
 from autodata_core.roles import ROLES, player
@@ -73,36 +73,14 @@ def as_models(values: Mapping[str, Any]) -> dict[str, Model]:
     return made
 
 
-class InstalledVerifiers(Mapping[str, Verifier]):
-    """Every verifier that this installation has, by kind: the exact ones and those that distributions advertise.
-
-    The entry-point group is `autodata.verifiers`; a name in it is a kind, its object a function that returns the verifier. One
-    is loaded when it is first asked for. A kind whose package is not installed is not there, so no candidate can use it.
-    """
-
-    def __init__(self) -> None:
-        self._points = {point.name: point for point in entry_points(group="autodata.verifiers")}
-        self._made: dict[str, Verifier | None] = dict(EXACT_VERIFIERS)
-
-    def __getitem__(self, kind: str) -> Verifier:
-        if kind not in self._made and kind in self._points:
-            try:
-                self._made[kind] = self._points[kind].load()()
-            except MissingExtraError:
-                self._made[kind] = None
-        found = self._made.get(kind)
-        if found is None:
-            raise KeyError(kind)
-        return found
-
-    def __iter__(self) -> Iterator[str]:
-        return (kind for kind in dict.fromkeys((*EXACT_VERIFIERS, *self._points)) if self.get(kind) is not None)
-
-    def __len__(self) -> int:
-        return sum(1 for _ in self)
-
-
 @cache
-def installed_verifiers() -> InstalledVerifiers:
-    """Return the verifiers of this installation; one mapping, so that a sandbox proves itself once in a process."""
-    return InstalledVerifiers()
+def installed_verifiers() -> Mapping[str, Verifier]:
+    """Return every verifier that this installation has, by kind: the exact ones and those that distributions advertise.
+
+    The entry-point group is `autodata.verifiers`; each is a function without arguments that returns verifiers by kind, and
+    loads no library before one is used. They are made once, so that a sandbox proves itself once in a process.
+    """
+    found: dict[str, Verifier] = dict(EXACT_VERIFIERS)
+    for point in sorted(entry_points(group="autodata.verifiers")):
+        found |= point.load()()
+    return found

@@ -1,14 +1,20 @@
-"""Ceilings of a run: reserve before a call, settle after it. The sum of what is settled and reserved never passes a limit."""
+"""Ceilings of a run: reserve before a try, settle after the call. What is settled and reserved never passes a limit."""
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 
 from autodata_core.errors import BudgetError
 from autodata_core.records import Usage
 
-__all__ = ["Budget", "BudgetSpentError", "Reservation"]
+__all__ = ["Budget", "BudgetSpentError", "Reservation", "Tries", "another_try"]
+
+_LOOK_AGAIN_S = 0.5
+"""A waiting thread is woken by every settled call; this is for the case that nobody wakes it."""
 
 
 class BudgetSpentError(BudgetError):
@@ -17,10 +23,19 @@ class BudgetSpentError(BudgetError):
 
 @dataclass(frozen=True)
 class Reservation:
-    """What one call may cost at most."""
+    """What may be spent at most."""
 
     usd: float
     tokens: int
+    calls: int = 1
+
+    def plus(self, other: Reservation) -> Reservation:
+        """Return the sum of both."""
+        return Reservation(self.usd + other.usd, self.tokens + other.tokens, self.calls + other.calls)
+
+    def as_usage(self) -> Usage:
+        """Return the reservation as what was used, for calls of which nobody says what they cost."""
+        return Usage(calls=self.calls, input_tokens=self.tokens, cost_usd=self.usd, estimated=True)
 
 
 @dataclass
@@ -36,7 +51,7 @@ class Budget:
     _reserved_usd: float = 0.0
     _reserved_calls: int = 0
     _reserved_tokens: int = 0
-    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+    _changed: threading.Condition = field(default_factory=threading.Condition, repr=False)
 
     def reserve(self, usd: float, tokens: int) -> Reservation:
         """Set aside what a call may cost at most.
@@ -44,42 +59,140 @@ class Budget:
         Raises:
             BudgetSpentError: It does not fit any more; nothing is set aside.
         """
-        with self._lock:
-            spent = self.spent
-            for name, limit, used in (
-                ("usd", self.usd, spent.cost_usd + self._reserved_usd + usd),
-                ("calls", self.calls, spent.calls + self._reserved_calls + 1),
-                ("tokens", self.tokens, spent.input_tokens + spent.output_tokens + self._reserved_tokens + tokens),
-            ):
-                if limit is not None and used > limit:
-                    raise BudgetSpentError(
-                        f"budget.{name} = {limit:g} is spent: the next call could bring it to {used:.6g}. "
-                        "Raise it and run the same command to go on."
-                    )
-            self._reserved_usd += usd
-            self._reserved_calls += 1
-            self._reserved_tokens += tokens
+        with self._changed:
+            return self._reserve(usd, tokens)
+
+    def reserve_when_free(self, usd: float, tokens: int) -> Reservation:
+        """Reserve, waiting while calls in flight hold more than they will use.
+
+        Raises:
+            BudgetSpentError: It does not fit, and nothing is in flight that could give something back.
+        """
+        with self._changed:
+            while True:
+                try:
+                    return self._reserve(usd, tokens)
+                except BudgetSpentError:
+                    if not self._reserved_calls:
+                        raise
+                self._changed.wait(_LOOK_AGAIN_S)
+
+    def _reserve(self, usd: float, tokens: int) -> Reservation:
+        spent = self.spent
+        for name, limit, used in (
+            ("usd", self.usd, spent.cost_usd + self._reserved_usd + usd),
+            ("calls", self.calls, spent.calls + self._reserved_calls + 1),
+            ("tokens", self.tokens, spent.input_tokens + spent.output_tokens + self._reserved_tokens + tokens),
+        ):
+            if limit is not None and used > limit:
+                raise BudgetSpentError(
+                    f"budget.{name} = {limit:g} is spent: the next call could bring it to {used:.6g}. "
+                    "Raise it and run the same command to go on."
+                )
+        self._reserved_usd += usd
+        self._reserved_calls += 1
+        self._reserved_tokens += tokens
         return Reservation(usd, tokens)
 
     @property
     def in_flight(self) -> int:
-        """Calls that are reserved and not settled."""
+        """Tries that are reserved and not settled."""
         return self._reserved_calls
 
     def settle(self, reservation: Reservation, usage: Usage | None) -> None:
         """Replace a reservation by what was used; None (nobody knows) is charged as reserved."""
-        if usage is None:
-            usage = Usage(calls=1, input_tokens=reservation.tokens, cost_usd=reservation.usd, estimated=True)
-        with self._lock:
+        charged = reservation.as_usage() if usage is None else usage
+        with self._changed:
             self._release(reservation)
-            self.spent = self.spent.plus(usage)
+            self.spent = self.spent.plus(charged)
 
     def release(self, reservation: Reservation) -> None:
         """Give a reservation back: the call was never made."""
-        with self._lock:
+        with self._changed:
             self._release(reservation)
 
     def _release(self, reservation: Reservation) -> None:
         self._reserved_usd -= reservation.usd
-        self._reserved_calls -= 1
+        self._reserved_calls -= reservation.calls
         self._reserved_tokens -= reservation.tokens
+        if not self._reserved_calls:
+            self._reserved_usd = 0.0  # what is left is rounding, and would add up over a long run
+        self._changed.notify_all()
+
+
+@dataclass
+class Tries:
+    """The tries of one call: each is reserved before it is made, and stays so where nobody knows whether it is billed."""
+
+    budget: Budget
+    each: Reservation
+    """Of one try. The first is reserved."""
+    held: Reservation = field(init=False)
+    """Of all tries so far."""
+    lost: Reservation = field(default=Reservation(0.0, 0, 0), init=False)
+    """Of tries that gave no answer and may be on the bill all the same."""
+
+    def __post_init__(self) -> None:
+        self.held = self.each
+
+    def another(self, *, perhaps_billed: bool) -> bool:
+        """Reserve one more try; False when the budget has no room for it, and the call must end.
+
+        Args:
+            perhaps_billed: Whether the try before may be on the bill although it gave no answer.
+        """
+        each = self.each if perhaps_billed else Reservation(0.0, 0)
+        try:
+            more = self.budget.reserve(each.usd, each.tokens)
+        except BudgetSpentError:
+            return False
+        self.held = self.held.plus(more)
+        self.lost = self.lost.plus(Reservation(each.usd, each.tokens, 1))
+        return True
+
+    def settle(self, usage: Usage | None) -> Usage:
+        """Settle the call and return what it was charged.
+
+        Args:
+            usage: Of the try that was answered, `calls` counting all tries; None when nobody knows, and the last try is
+                charged as reserved.
+        """
+        used = self.each.as_usage() if usage is None else usage
+        if self.lost.calls:
+            lost = Usage(input_tokens=self.lost.tokens, cost_usd=self.lost.usd, estimated=self.lost.tokens > 0)
+            used = used.plus(lost).model_copy(update={"calls": max(used.calls, self.held.calls)})
+        self.budget.settle(self.held, used)
+        return used
+
+    def abandon(self) -> Usage:
+        """Settle a call whose last try cost nothing, such as one that met a closed port; return what the others cost."""
+        return self.settle(Usage()) if self.lost.calls else self._never_made()
+
+    def _never_made(self) -> Usage:
+        self.budget.release(self.held)
+        return Usage()
+
+    @contextmanager
+    def in_force(self) -> Iterator[None]:
+        """Let the model's retry layer ask for more tries while inside."""
+        token = _tries.set(self)
+        try:
+            yield
+        finally:
+            _tries.reset(token)
+
+
+_tries: ContextVar[Tries | None] = ContextVar("autodata_tries", default=None)
+
+
+def another_try(*, perhaps_billed: bool) -> bool:
+    """Ask, before a call is tried again, whether the budget allows it. For models that retry; without a budget it does.
+
+    Args:
+        perhaps_billed: Whether the try before may be on the bill although it gave no answer (a timeout, a cut connection).
+
+    Returns:
+        False when there is no money left: the call ends with what the try before met.
+    """
+    tries = _tries.get()
+    return tries is None or tries.another(perhaps_billed=perhaps_billed)

@@ -6,39 +6,65 @@ The journal is the only cache. How a model is reached, and retries, are the mode
 from __future__ import annotations
 
 import asyncio
+import hashlib
+from collections import Counter
+from collections.abc import Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol, TypeVar
 
-from autodata_core.budget import Budget, BudgetSpentError, Reservation
+from autodata_core.budget import Budget, BudgetSpentError, Tries
+from autodata_core.crashpoints import crashpoint
 from autodata_core.errors import ModelError
 from autodata_core.ports import Model, ModelReply, ModelRequest
-from autodata_core.records import ModelIdentity, Usage, fingerprint
+from autodata_core.records import ModelIdentity, Usage, canonical_json
 
 __all__ = ["CallJournal", "JournaledModel", "NoJournal", "call_key"]
 
 _OUTPUT_TOKENS = 4096
-"""Reserved for a reply whose length nobody bounded."""
+"""Reserved for a reply whose length nobody bounded, until a longer one came."""
+_MESSAGE_TOKENS = 16
+"""What the form of a chat costs besides its texts, per message. Ours, high."""
+_CREDIBLE_TOKENS = 2_000_000
+"""No model reads or writes more in one call; a provider that says so did not count."""
+_CREDIBLE_EXCESS = 8
+"""Times the bound on a reply from which its count is taken for a mistake. Ours."""
+_MOST_LOSSES = 2
+"""So often a call may go without an answer in one session; the next session asks it again."""
 _WAIT_S = 0.02
 
 
 class CallJournal(Protocol):
-    """Keeps every call by its content. Writes return futures that are done when the record is on disk."""
+    """Keeps every call by its content.
+
+    Writes return futures that are done when the record is on disk, and reach the disk in the order they were made: who
+    waits for a later one need not wait for the earlier ones.
+    """
 
     def lookup(self, key: str) -> ModelReply | None:
-        """Return the recorded reply of a finished call, None when there is none."""
+        """Return the recorded reply of a finished call, None when there is none; also right after `done`."""
         ...
 
-    def send(self, key: str, request: dict[str, Any], identity: dict[str, Any], reserved_usd: float) -> Future[bool]:
+    def send(
+        self,
+        key: str,
+        request: Mapping[str, Any],
+        identity: Mapping[str, Any],
+        reserved_usd: float,
+        reserved_tokens: int = 0,
+    ) -> Future[bool]:
         """Record that a call is about to be sent; True when it was sent before and never answered (perhaps billed)."""
         ...
 
-    def done(self, key: str, reply: ModelReply) -> Future[None]:
-        """Record the reply."""
+    def done(self, key: str, reply: ModelReply, charged: Usage | None = None) -> Future[None]:
+        """Record the reply and what it is charged; None is what the reply says it used."""
         ...
 
-    def failed(self, key: str, error: str, charged_usd: float = 0.0) -> Future[None]:
-        """Record that no reply came and what it may have cost; the call may be asked again later."""
+    def failed(self, key: str, error: str, charged_usd: float = 0.0, charged: Usage | None = None) -> Future[None]:
+        """Record that no reply came and what it may have cost; the call may be asked again later.
+
+        `charged` says it with calls and tokens and goes before `charged_usd`.
+        """
         ...
 
     def spent(self) -> Usage:
@@ -52,13 +78,20 @@ class NoJournal:
     def lookup(self, key: str) -> ModelReply | None:
         return None
 
-    def send(self, key: str, request: dict[str, Any], identity: dict[str, Any], reserved_usd: float) -> Future[bool]:
+    def send(
+        self,
+        key: str,
+        request: Mapping[str, Any],
+        identity: Mapping[str, Any],
+        reserved_usd: float,
+        reserved_tokens: int = 0,
+    ) -> Future[bool]:
         return _finished(False)
 
-    def done(self, key: str, reply: ModelReply) -> Future[None]:
+    def done(self, key: str, reply: ModelReply, charged: Usage | None = None) -> Future[None]:
         return _finished(None)
 
-    def failed(self, key: str, error: str, charged_usd: float = 0.0) -> Future[None]:
+    def failed(self, key: str, error: str, charged_usd: float = 0.0, charged: Usage | None = None) -> Future[None]:
         return _finished(None)
 
     def spent(self) -> Usage:
@@ -76,16 +109,58 @@ def _finished(value: _T) -> Future[_T]:
 
 def call_key(request: ModelRequest, identity: ModelIdentity) -> str:
     """Return the key of a call: a hash of the whole request and of the model with its endpoint and parameters."""
-    content = request.to_json()
-    del content["view"]  # says the same as the messages
-    asked = identity.to_json()
-    del asked["served"]  # is known only after the first reply
-    return fingerprint([content, asked])
+    return _key(_content(request), _asked_model(identity))
+
+
+def _content(request: ModelRequest) -> dict[str, Any]:
+    return request.model_dump(mode="json", exclude={"view"})  # the view says the same as the messages
+
+
+def _asked_model(identity: ModelIdentity) -> str:
+    return canonical_json(identity.model_dump(mode="json", exclude={"served"}))  # served is known after the first reply
+
+
+def _key(content: Mapping[str, Any], model: str) -> str:
+    return hashlib.sha256(f"[{canonical_json(content)},{model}]".encode("ascii")).hexdigest()
+
+
+class _Bound(NamedTuple):
+    """What one try may use at most."""
+
+    usd: float
+    tokens: int
+    output_tokens: int
+    limited: bool
+    """Whether the model is told that bound."""
+
+
+class _Call(NamedTuple):
+    """One call on its way."""
+
+    key: str
+    content: Mapping[str, Any]
+    bound: _Bound
+
+
+@dataclass
+class _Session:
+    """What this process has seen of a model."""
+
+    longest: int = 0
+    """Tokens of the longest reply."""
+    lost: Counter[str] = field(default_factory=Counter)
+    """By key: how often a call went without an answer."""
+    identity: tuple[ModelIdentity, str] | None = None
+    """The model's identity with its text, which is the same for every call."""
 
 
 @dataclass(frozen=True)
 class JournaledModel:
-    """A model whose calls are journaled and kept within the budget."""
+    """A model whose calls are journaled and kept within the budget.
+
+    A call that ends in any way settles its reservation: by what the reply says it used; as reserved where nobody knows,
+    which includes a call that was cancelled; not at all where nobody was asked.
+    """
 
     model: Model
     journal: CallJournal
@@ -93,79 +168,150 @@ class JournaledModel:
     price_in: float = 0.0
     """US dollars per million input tokens."""
     price_out: float = 0.0
+    _session: _Session = field(default_factory=_Session, repr=False, compare=False)
 
     @property
     def identity(self) -> ModelIdentity:
         return self.model.identity
 
     def complete(self, request: ModelRequest) -> ModelReply:
-        key = call_key(request, self.identity)
-        known = self.journal.lookup(key)
+        call = self._call(request)
+        known = self._known(call)
         if known is not None:
             return known
-        reservation = self._reserve(request)
-        self.journal.send(key, request.to_json(), self.identity.to_json(), reservation.usd).result()
+        crashpoint("call.reserve")
+        tries = Tries(self.budget, self.budget.reserve_when_free(call.bound.usd, call.bound.tokens))
         try:
-            reply = self.model.complete(request)
-        except ModelError as error:
-            self._not_answered(key, reservation, error).result()
+            repeated = self._send(call).result()
+        except BaseException:
+            tries.abandon()  # not on disk as sent, so it is not sent
             raise
-        reply = _charged(reply, reservation)
-        self._answered(key, reservation, reply).result()
-        return reply
+        self._note_loss(call, repeated)
+        crashpoint("call.sent")
+        try:
+            with tries.in_force():
+                reply = self.model.complete(request)
+        except BaseException as error:
+            self._broke(call, tries, error)
+            raise
+        return self._answered(call, tries, reply)
 
     async def acomplete(self, request: ModelRequest) -> ModelReply:
-        key = call_key(request, self.identity)
-        known = self.journal.lookup(key)
+        call = self._call(request)
+        known = self._known(call)
         if known is not None:
             return known
-        reservation = await self._areserve(request)
-        await asyncio.wrap_future(self.journal.send(key, request.to_json(), self.identity.to_json(), reservation.usd))
+        crashpoint("call.reserve")
+        tries = await self._reserved(call)
         try:
-            reply = await self.model.acomplete(request)
-        except ModelError as error:
-            await asyncio.wrap_future(self._not_answered(key, reservation, error))
+            repeated = await asyncio.wrap_future(self._send(call))
+        except BaseException:
+            tries.abandon()
             raise
-        reply = _charged(reply, reservation)
-        await asyncio.wrap_future(self._answered(key, reservation, reply))
-        return reply
+        self._note_loss(call, repeated)
+        crashpoint("call.sent")
+        try:
+            with tries.in_force():
+                reply = await self.model.acomplete(request)
+        except BaseException as error:
+            self._broke(call, tries, error)
+            raise
+        return self._answered(call, tries, reply)
 
-    def _reserve(self, request: ModelRequest) -> Reservation:
-        # No tokeniser makes more than one token of two bytes of ordinary text; a reservation may be too high, never too low.
-        tokens_in = sum(len(m.content.encode("utf-8", "replace")) for m in request.messages) // 2 + 16
-        limit = self.identity.params.get("max_tokens")
-        tokens_out = limit if isinstance(limit, int) else _OUTPUT_TOKENS
+    def _call(self, request: ModelRequest) -> _Call:
+        identity = self.identity
+        if self._session.identity is None or self._session.identity[0] is not identity:
+            self._session.identity = (identity, _asked_model(identity))
+        content = _content(request)
+        return _Call(_key(content, self._session.identity[1]), content, self._bound(request, identity))
+
+    def _known(self, call: _Call) -> ModelReply | None:
+        known = self.journal.lookup(call.key)
+        if known is None and self._session.lost[call.key] >= _MOST_LOSSES:
+            return ModelReply(error=f"unanswered: lost {_MOST_LOSSES} times in this session; the next one asks again")
+        return known
+
+    def _bound(self, request: ModelRequest, identity: ModelIdentity) -> _Bound:
+        # No tokeniser makes more tokens of a text than it has bytes. A reservation may be too high, never too low.
+        tokens_in = sum(len(m.content.encode("utf-8", "replace")) + _MESSAGE_TOKENS for m in request.messages)
+        if request.response_schema is not None:
+            tokens_in += len(canonical_json(request.response_schema))
+        limit = identity.params.get("max_tokens")
+        limited = isinstance(limit, int)
+        tokens_out = limit if isinstance(limit, int) else max(_OUTPUT_TOKENS, self._session.longest)
         usd = (tokens_in * self.price_in + tokens_out * self.price_out) / 1e6
-        return self.budget.reserve(usd, tokens_in + tokens_out)
+        return _Bound(usd, tokens_in + tokens_out, tokens_out, limited)
 
-    async def _areserve(self, request: ModelRequest) -> Reservation:
-        """Reserve, waiting while calls in flight hold more than they will use; only with none in flight is nothing left."""
+    async def _reserved(self, call: _Call) -> Tries:
+        """Reserve, waiting as `Budget.reserve_when_free` does."""
         while True:
             try:
-                return self._reserve(request)
+                return Tries(self.budget, self.budget.reserve(call.bound.usd, call.bound.tokens))
             except BudgetSpentError:
                 if not self.budget.in_flight:
                     raise
             await asyncio.sleep(_WAIT_S)
 
-    def _answered(self, key: str, reservation: Reservation, reply: ModelReply) -> Future[None]:
+    def _send(self, call: _Call) -> Future[bool]:
+        crashpoint("call.reserved")
+        identity = self.identity.to_json()
+        return self.journal.send(call.key, call.content, identity, call.bound.usd, call.bound.tokens)
+
+    def _note_loss(self, call: _Call, repeated: bool) -> None:
+        if repeated and not self._session.lost[call.key]:
+            self._session.lost[call.key] = 1  # the loss that an earlier session left
+
+    def _answered(self, call: _Call, tries: Tries, reply: ModelReply) -> ModelReply:
+        """Settle a call that came back, and queue the record of it.
+
+        Nobody waits for the record: the next call's announcement is written behind it and is waited for.
+        """
+        crashpoint("call.replied")
         if reply.error is None:
-            self.budget.settle(reservation, reply.usage)
-            return self.journal.done(key, reply)
-        if reply.error.startswith("unreachable:"):  # nobody was there to bill it
-            self.budget.release(reservation)
-            return self.journal.failed(key, reply.error)
-        self.budget.settle(reservation, None)
-        return self.journal.failed(key, reply.error, reservation.usd)
-
-    def _not_answered(self, key: str, reservation: Reservation, error: ModelError) -> Future[None]:
-        self.budget.release(reservation)
-        return self.journal.failed(key, str(error))
-
-
-def _charged(reply: ModelReply, reservation: Reservation) -> ModelReply:
-    """Return the reply with what it is charged: as reserved where its model says nothing, or such a model would be free."""
-    if reply.error is not None or reply.usage.calls:
+            reply = self._charged(call, reply)
+            self._session.longest = max(self._session.longest, reply.usage.output_tokens)
+            self.journal.done(call.key, reply, tries.settle(reply.usage))
+        elif reply.error.startswith("unreachable:"):  # nobody was there to bill it
+            self.journal.failed(call.key, reply.error, charged=tries.abandon())
+        else:
+            charged = tries.settle(None)
+            self.journal.failed(call.key, reply.error, charged.cost_usd, charged)
         return reply
-    usage = Usage(calls=1, input_tokens=reservation.tokens, cost_usd=reservation.usd, estimated=True)
-    return reply.model_copy(update={"usage": usage})
+
+    def _broke(self, call: _Call, tries: Tries, error: BaseException) -> None:
+        """Settle a call that ended in an exception."""
+        if isinstance(error, ModelError):  # the provider refused it
+            self.journal.failed(call.key, str(error), charged=tries.abandon())
+            return
+        charged = tries.settle(None)
+        self._session.lost[call.key] += 1
+        # One that was cancelled stays `sent` in the journal, as after a crash: nobody knows what became of it.
+        if isinstance(error, Exception):
+            text = f"{type(error).__name__}: {error}"
+            self.journal.failed(call.key, text, charged.cost_usd, charged)
+
+    def _charged(self, call: _Call, reply: ModelReply) -> ModelReply:
+        """Return the reply with what it is charged: as reserved where nothing usable is said, or such a model would be free."""
+        usage, bound = reply.usage, call.bound
+        if self._credible(usage, reply.text, bound):
+            usd = (usage.input_tokens * self.price_in + usage.output_tokens * self.price_out) / 1e6
+            if usage.cost_usd >= usd:
+                return reply
+            usage = usage.model_copy(update={"cost_usd": usd})
+        else:
+            calls = usage.calls if 0 < usage.calls < 1000 else 1
+            usage = Usage(calls=calls, input_tokens=bound.tokens, cost_usd=bound.usd, estimated=True)
+        return reply.model_copy(update={"usage": usage})
+
+    def _credible(self, usage: Usage, text: str, bound: _Bound) -> bool:
+        """Return whether a usage can be what the call used."""
+        counts = (usage.calls - 1, usage.input_tokens, usage.output_tokens)
+        if min(counts) < 0 or max(counts) > _CREDIBLE_TOKENS or not 0 <= usage.cost_usd < float("inf"):
+            return False
+        if bound.limited and usage.output_tokens > _CREDIBLE_EXCESS * bound.output_tokens:
+            return False
+        priced = self.price_in > 0 or self.price_out > 0
+        said = usage.input_tokens or usage.output_tokens or usage.cost_usd
+        if priced and text and not said:
+            return False
+        return not priced or usage.cost_usd <= _CREDIBLE_TOKENS * (self.price_in + self.price_out) / 1e6

@@ -90,8 +90,16 @@ DOMAINS: Mapping[str, Domain] = {
         Domain(
             name="math_objects",
             scoring="check",
-            check_kinds=("number", "text", "judge"),
+            check_kinds=("number", "quantity", "math", "text", "judge"),
             answer_format="value",
+            context_may_hold_answer=True,
+            policy="exact_counts",
+        ),
+        Domain(
+            name="code",
+            scoring="check",
+            check_kinds=("python", "sql", "table"),
+            answer_format="text",
             context_may_hold_answer=True,
             policy="exact_counts",
         ),

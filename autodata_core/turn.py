@@ -111,9 +111,9 @@ def heard(state: ItemState, role: Role, reply: ModelReply) -> ItemState:
 def suspend(state: ItemState, ask: ModelAsk, reply: ModelReply) -> Step:
     """Suspend the item: no answer is not a bad answer, and no round is used up.
 
-    Where the same request can never be answered (too long, refused as malformed) the item is given up instead.
+    Where the same request can never be answered (too long, filtered, refused as malformed) the item is given up instead.
     """
-    final = (reply.error or "").partition(":")[0] in ("bad_request", "context_length")
+    final = (reply.error or "").partition(":")[0] in ("bad_request", "context_length", "content_filter", "empty")
     status = "refused" if final else "infra"
     return Step(changed(state, status=status, note=f"{ask.request.role} gave no answer: {reply.error}"))
 

@@ -202,6 +202,8 @@ class TextVerifier:
         fault = self.check_spec(check)
         if fault:
             return VerifierReply(outcome="error", evidence=fault)
+        if len(answer) > 2_000:
+            return VerifierReply(outcome="fail", evidence="longer than any accepted answer")
         equal = fold_text(answer) in {fold_text(text) for text in check.spec["accepted"]}
         return VerifierReply(outcome="pass" if equal else "fail", evidence=f"answered {shorten(answer, 80)}")
 

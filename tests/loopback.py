@@ -17,6 +17,8 @@ from typing import Any
 
 Chat = list[dict[str, str]]
 Reply = Callable[[str, Chat], str]
+Fault = Callable[[BaseHTTPRequestHandler, dict[str, Any]], bool]
+"""Answers a request in place of the server, wrongly; False leaves this one to the server."""
 
 
 def role_of(messages: Chat) -> str:
@@ -69,13 +71,24 @@ def _candidate(user: str) -> dict[str, Any]:
 
 
 class LoopbackServer:
-    """Serves until closed. `meter` counts requests by body, so that a call that is paid twice can be seen."""
+    """Serves until closed. `meter` counts requests by body, so that a call that is paid twice can be seen.
+
+    While `fault` is set it goes wrong; `over` is set when the server closes, for faults that wait.
+    """
 
     def __init__(
-        self, reply: Reply = cs_reply, *, delay_s: float = 0.0, status: int = 200, key: str | None = None
+        self,
+        reply: Reply = cs_reply,
+        *,
+        delay_s: float = 0.0,
+        status: int = 200,
+        key: str | None = None,
+        fault: Fault | None = None,
     ) -> None:
         self.meter: Counter[str] = Counter()
         self.keys: set[str] = set()
+        self.fault = fault
+        self.over = threading.Event()
         self._lock = threading.Lock()
         outer = self
 
@@ -89,6 +102,8 @@ class LoopbackServer:
                     outer.meter[hashlib.sha256(body).hexdigest()] += 1
                     outer.keys.add(self.headers.get("Authorization", ""))
                 time.sleep(delay_s)
+                if outer.fault is not None and outer.fault(self, asked):
+                    return
                 if status != 200 or (key and self.headers.get("Authorization") != f"Bearer {key}"):
                     code = status if status != 200 else 401
                     self._send(code, {"error": {"message": f"scripted {code}", "type": "scripted", "code": None}})
@@ -114,7 +129,7 @@ class LoopbackServer:
                 """A client that was killed, or gave up, is what these tests are about."""
 
         self._server = Server(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
 
     @property
     def url(self) -> str:
@@ -125,6 +140,7 @@ class LoopbackServer:
         return sum(self.meter.values())
 
     def close(self) -> None:
+        self.over.set()
         self._server.shutdown()
         self._server.server_close()
 

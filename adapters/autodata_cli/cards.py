@@ -193,6 +193,8 @@ def _standing(found: Confusion, bar: float) -> str:
         return f"n below {fewest_for(bar)}"
     if said == "met" and not found.tp + found.fn:
         return "met, sound rows only"
+    if said == "met" and (found.recall or 0.0) < bar:
+        return f"met, misses {found.fn}"  # where faults are rare, a gate that misses them agrees all the same
     return said
 
 
@@ -297,7 +299,8 @@ def _how_to_read(bar: float, *, weighted: bool = False) -> tuple[str, ...]:
         "A faulty row that is refused counts as a hit. Precision: of what is refused, the share that is faulty. Recall: of what "
         "is faulty, the share that is refused. Kappa: agreement beyond chance. In brackets: Wilson's interval of 95 %.",
         f"The bar of {bar:g} is met when the lower bound of agreement reaches it, and not shown when only the estimate does. "
-        f"Fewer than {fewest_for(bar)} labels cannot show it. Shares are rounded down, upper bounds up.",
+        f"Fewer than {fewest_for(bar)} labels cannot show it. Where faults are rare, agreement says little: look at recall. "
+        "Shares are rounded down, upper bounds up.",
         "A gate is compared with the faults of its own name; the quality check and the line `overall` with the label of the row.",
     ]
     if weighted:

@@ -7,21 +7,54 @@ import platform
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from autodata_cli.workspace import Workspace
 from autodata_core import __version__
 from autodata_core.errors import AutodataError
 from autodata_core.ports import Model, ModelRequest
 from autodata_core.records import Check, Message, Role
-from autodata_core.verify import EXACT_VERIFIERS, control
+from autodata_core.roles import conflicts
+from autodata_core.sourcing import screened
+from autodata_core.verify import control
 
 __all__ = ["Finding", "check_workspace", "examine_machine"]
 
-_CONTROLS = {
-    "number": (Check(kind="number", spec={"value": "12.5", "unit": "minutes"}), "12.5 minutes"),
-    "text": (Check(kind="text", spec={"accepted": ["Paris"]}), "paris"),
+_CONTROLS: dict[str, tuple[dict[str, Any], str]] = {
+    "number": ({"value": "12.5", "unit": "minutes"}, "12.5 minutes"),
+    "text": ({"accepted": ["Paris"]}, "paris"),
+    "quantity": ({"value": "36", "unit": "km/h", "rel_tol": "0"}, "10 m/s"),
+    "math": ({"expression": "2*x + 1", "variables": ["x"]}, "1 + x + x"),
+    "json_schema": (
+        {
+            "schema": {
+                "type": "object",
+                "properties": {"year": {"const": 1969}},
+                "required": ["year"],
+                "additionalProperties": False,
+            }
+        },
+        '{"year": 1969}',
+    ),
+    "pattern": ({"pattern": "[A-Z]{2}-[0-9]{4}"}, "AB-1234"),
+    "python": (
+        {"function": "double", "cases": [{"args": [n], "expected": 2 * n} for n in (0, 3, -4)], "rel_tol": "0"},
+        "def double(n):\n    return n + n",
+    ),
+    "sql": (
+        {
+            "setup": "CREATE TABLE town (name TEXT, people INT); INSERT INTO town VALUES ('Oslo', 709), ('Bergen', 291);",
+            "expected": {"columns": None, "rows": [["Oslo"]]},
+            "ordered": False,
+        },
+        "SELECT name FROM town WHERE people > 500",
+    ),
+    "table": (
+        {"columns": ["name"], "rows": [["Oslo"], ["Bergen"]], "ordered": False},
+        "| name |\n|---|\n| Bergen |\n| Oslo |",
+    ),
 }
-"""By verifier: a check and its right answer."""
+"""By verifier: the spec of a check and its right answer."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +73,7 @@ def check_workspace(workspace: Workspace, budget_usd: float | None) -> Iterator[
     skipped = "".join(f"; skipped {s.id}: {s.reason}" for s in found.skipped[:5])
     yield Finding("sources", True, f"{len(found.sources)} usable, {characters:,} characters{skipped}")
     yield from _check_verifiers(workspace)
+    yield from _check_filter(workspace)
     yield from _check_models(workspace)
     yield _calls(workspace)
     yield _price(workspace, budget_usd)
@@ -48,12 +82,37 @@ def check_workspace(workspace: Workspace, budget_usd: float | None) -> Iterator[
 def _check_verifiers(workspace: Workspace) -> Iterator[Finding]:
     """Each verifier must pass a right answer and fail every wrong one."""
     for kind in workspace.rules.domain.check_kinds:
-        if kind not in _CONTROLS:
+        if kind == "judge":
             continue
-        check, right = _CONTROLS[kind]
-        found = control(EXACT_VERIFIERS[kind], check, right)
-        detail = found.evidence if found.fault else f"right answer passes, {found.controls} wrong ones fail"
-        yield Finding(f"verifier {kind}", not found.fault, f"{EXACT_VERIFIERS[kind].version}: {detail}")
+        verifier = workspace.verifiers.get(kind)
+        if verifier is None:
+            detail = "not installed, so no check of this kind is written; pip install 'autodata-agents[verify]'"
+            yield Finding(f"verifier {kind}", True, detail)
+        elif kind not in _CONTROLS:
+            yield Finding(f"verifier {kind}", True, f"{verifier.version}: tried on each check before it is used")
+        else:
+            spec, right = _CONTROLS[kind]
+            found = control(verifier, Check(kind=kind, spec=spec), right)
+            detail = found.evidence if found.fault else f"right answer passes, {found.controls} wrong ones fail"
+            yield Finding(f"verifier {kind}", not found.fault, f"{verifier.version}: {detail}")
+
+
+def _check_filter(workspace: Workspace) -> Iterator[Finding]:
+    """Who reviews, who is controlled, and who would judge its own work."""
+    protocol = workspace.rules.protocol
+    parts = [f"critics {', '.join(protocol.critics)}" if protocol.critics else "no critics"]
+    parts.append(f"judge controls {protocol.judge_controls}")
+    parts += [f"debate of {protocol.debate_rounds} rounds"] if protocol.debate_rounds else []
+    yield Finding("filter", True, "; ".join(parts))
+    for conflict in conflicts(protocol.models):
+        yield Finding("mind", True, conflict)
+    refused = [
+        (s.id, found) for s in workspace.sources.sources if (found := screened(s, workspace.rules)).source is None
+    ]
+    for id_, found in refused[:5]:
+        yield Finding("not used", True, f"{id_}: {found.reason}")
+    if len(refused) == len(workspace.sources.sources):
+        yield Finding("safety", False, "the safety rules refuse every source")
 
 
 def _check_models(workspace: Workspace) -> Iterator[Finding]:
@@ -85,7 +144,9 @@ def _probe(role: Role, model: Model) -> Finding:
 def _calls(workspace: Workspace) -> Finding:
     protocol, table = workspace.rules.protocol, workspace.file.sources
     judged = protocol.weak_attempts + protocol.strong_attempts if "judge" in workspace.models else 0
-    reviews = (1 if protocol.quality_check else 0) + (1 if protocol.final_check else 0)
+    judged += 4 if judged and protocol.judge_controls != "off" else 0
+    reviews = (1 if protocol.quality_check else 0) + (1 if protocol.final_check else 0) + len(protocol.critics)
+    reviews += 2 * protocol.debate_rounds + 1 if protocol.debate_rounds else 0
     most = 1 + reviews + protocol.weak_attempts + protocol.strong_attempts + judged
     items = len(workspace.sources.sources) * table.examples_per_source
     detail = f"{items} items; at most {most} calls a round, {protocol.rounds} rounds, {items * most * protocol.rounds:,} calls"
@@ -101,12 +162,14 @@ def _price(workspace: Workspace, budget_usd: float | None) -> Finding:
     if any(p.price_in is None or p.price_out is None for p in workspace.prices.values()):
         return Finding("cost", True, "unknown: not every model has price_in and price_out")
     protocol, table = workspace.rules.protocol, workspace.file.sources
-    per_role = {"challenger": 1, "check": 2, "weak": protocol.weak_attempts, "strong": protocol.strong_attempts}
-    per_role["judge"] = protocol.weak_attempts + protocol.strong_attempts
+    per_role: dict[str, int] = dict.fromkeys(workspace.prices, 1)
+    per_role |= {"check": 2, "weak": protocol.weak_attempts, "strong": protocol.strong_attempts}
+    per_role |= dict.fromkeys(("advocate", "opponent"), protocol.debate_rounds)
+    per_role["judge"] = protocol.weak_attempts + protocol.strong_attempts + 4
     tokens_in = 800 + sum(len(s.text) for s in workspace.sources.sources) / max(1, len(workspace.sources.sources)) / 4
     usd = 0.0
     for role, prices in workspace.prices.items():
-        reads = tokens_in if role in ("challenger", "check") else 800
+        reads = 800 if role in ("weak", "strong", "judge") else tokens_in
         usd += per_role[role] * (reads * (prices.price_in or 0) + 600 * (prices.price_out or 0)) / 1e6
     items = len(workspace.sources.sources) * table.examples_per_source
     text = (
@@ -125,10 +188,19 @@ def examine_machine() -> Iterator[Finding]:
         ("local", "xllamacpp"),
         ("openai", "langchain_openai"),
         ("dspy", "dspy"),
+        ("verify", "pint"),
+        ("verify", "mpmath"),
+        ("verify", "jsonschema"),
+        ("verify", "re2"),
+        ("sandbox", "pydantic_monty"),
     ):
         there = importlib.util.find_spec(module) is not None
         detail = "installed" if there else f"not installed; pip install 'autodata-agents[{extra}]'"
         yield Finding(f"{module}", there, detail)
+    from autodata_adapters.sandbox import available_tiers
+
+    for tier in available_tiers():
+        yield Finding(f"sandbox {tier.name}", tier.ok, tier.detail)
     from autodata_adapters.models.weights import path_for
 
     weights = path_for("smollm2")

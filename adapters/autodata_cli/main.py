@@ -149,6 +149,61 @@ def verify(folder: RunFolderPath) -> None:
 
 
 @app.command()
+def audit(
+    data: Annotated[Path, typer.Argument(metavar="DATA.jsonl", help="The data set, one JSON object a line.")],
+    gold: Annotated[Path | None, typer.Option(metavar="GOLD.jsonl", help="Labels: id or line, and label.")] = None,
+    map: Annotated[
+        list[str] | None,
+        typer.Option("--map", metavar="FIELD=PATH", help="Where a field stands, such as question=prompt."),
+    ] = None,
+    sources: Annotated[
+        list[str] | None, typer.Option(metavar="GLOB", help="Texts that the rows name as sources.")
+    ] = None,
+    recipe: Annotated[
+        Path | None, typer.Option(metavar="RECIPE.toml", help="Measure by its rules, and ask its models.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder for CARD.md, opinions and sample.")] = None,
+    sample: Annotated[int | None, typer.Option(min=1, metavar="N", help="Draw rows for a person to label.")] = None,
+    seed: Annotated[int, typer.Option(min=0, metavar="K", help="Of the sample.")] = 0,
+    fail_under: Annotated[
+        float | None, typer.Option(min=0.01, max=0.999, metavar="BAR", help="Exit 1 when this agreement is not met.")
+    ] = None,
+    gold_by: Annotated[str, typer.Option(metavar="TEXT", help="Who made the gold, for the card.")] = "",
+    rules_only: Annotated[
+        bool, typer.Option("--rules-only", help="Ask no model, though the recipe names some.")
+    ] = False,
+    budget_usd: Annotated[float | None, typer.Option(min=0, help="Most money, in place of the recipe's.")] = None,
+) -> None:
+    """Run the filter over a data set that exists, and say how good it is."""
+    from autodata_cli.auditing import Audit, check_bar, run_audit
+    from autodata_cli.cards import card_text
+    from autodata_core.agreement import BAR
+
+    if fail_under is not None and gold is None:
+        raise typer.BadParameter("needs labels to measure by: --gold GOLD.jsonl", param_hint="--fail-under")
+    job = Audit(
+        data=data,
+        gold=gold,
+        mapping=tuple(map or ()),
+        sources=tuple(sources or ()),
+        recipe=recipe,
+        out=out,
+        sample=sample,
+        seed=seed,
+        bar=BAR if fail_under is None else fail_under,
+        gold_by=gold_by,
+        rules_only=rules_only,
+        budget_usd=budget_usd,
+    )
+    result = run_audit(job)
+    typer.echo(card_text(result.card), nl=False)
+    for path in result.written:
+        typer.echo(f"wrote {path}", err=True)
+    if fail_under is not None:
+        check_bar(result.report)
+
+
+@app.command()
 def doctor() -> None:
     """Say what this installation has and lacks."""
     from autodata_cli.checking import examine_machine

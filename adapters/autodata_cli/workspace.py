@@ -9,7 +9,7 @@ from pathlib import Path
 from autodata_adapters.models import create_model
 from autodata_adapters.objects import ObjectNotFoundError, load_object
 from autodata_adapters.sources import LoadedSources, load_from_object, load_sources
-from autodata_core.bridges import installed_verifiers
+from autodata_adapters.verifiers import create_verifiers
 from autodata_core.domains import DOMAINS, Domain
 from autodata_core.errors import BudgetError, RecipeError, shorten
 from autodata_core.ports import Model, Verifier
@@ -84,7 +84,7 @@ def open_workspace(path: Path) -> Workspace:
     rules = file.rules(_domain(file.domain, base_dir))
     sources = _sources(file, base_dir)
     models = _models(file, base_dir)
-    installed = installed_verifiers()
+    installed = create_verifiers(file.filter.sandbox)
     verifiers = {kind: installed[kind] for kind in rules.domain.check_kinds if kind in installed}
     protocol = rules.protocol.with_models({role: model.identity for role, model in models.items()})
     protocol = protocol.with_verifiers(verifiers)

@@ -30,6 +30,16 @@ the document's own figures, so that a strong solver gets it right and a weak one
 whole number that can be guessed.
 - One question, self-contained; no reference to "the document".
 - The check is the plainest that fits: number, quantity with a unit, expression, short text; a judge only when none does.""",
+    "code": """\
+You write programming problems that teach. From one document you make ONE problem whose solution is a short piece of code that \
+a strong programmer gets right and a weak one gets wrong on an edge case that the document names or implies.
+
+- The context states the rules as the document does; the question says exactly what goes in and what comes out, with the \
+name of the function or the columns of the result.
+- The reference answer is the code alone. It is deterministic: no clock, no chance, no files, no network.
+- The check runs the answer. Its cases differ in what goes in and in what comes out, and the edge cases are among them, so that \
+a solution that forgets one fails.
+- One problem, self-contained; no reference to "the document".""",
 }
 """By domain: the challenger's instructions."""
 
@@ -49,5 +59,13 @@ verdict is false.
 - self_contained: context and question give everything that is needed, and name the unit or form of the answer.
 - no_leak: the question does not state the answer.
 - answer_correct: the reference answer is the only right one.""",
+    "code": """\
+You review one programming problem before anybody is asked to solve it. Solve it yourself first. Judge strictly; when in doubt, \
+the verdict is false.
+
+- grounded: the rules in the context stand in the source.
+- self_contained: what goes in and what comes out is said exactly, edge cases included.
+- no_leak: neither context nor question holds the code of the solution.
+- answer_correct: the reference code does what the question asks, and no other reading of the question is as good.""",
 }
 """By domain: what the quality check looks for."""

@@ -89,7 +89,10 @@ def attribute_figures(
         texts={group: len(texts) for group, texts in groups.items()},
         source_texts=len(sources),
         groups={
-            group: {name: _compared(_tally(rows, values), before[name]) for name, values in attributes.items()}
+            group: {
+                name: _compared(_tally(rows, values), before[name], listed=any(values.values()))
+                for name, values in attributes.items()
+            }
             for group, rows in groups.items()
         },
     )
@@ -113,8 +116,8 @@ def _tally(texts: Sequence[TermText], values: Mapping[str, Sequence[str]]) -> _T
     )
 
 
-def _compared(rows: _Tally, sources: _Tally) -> AttributeFigures:
-    if not rows.mentions:
+def _compared(rows: _Tally, sources: _Tally, *, listed: bool) -> AttributeFigures:
+    if not listed:
         return AttributeFigures(status=f"{NOT_MEASURED}: no words are listed")
     if not rows.texts:
         return AttributeFigures(status=f"{NOT_MEASURED}: there are no rows")

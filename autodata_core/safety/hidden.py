@@ -32,6 +32,7 @@ _RTL = "\u0590-\u060b\u060d-\u061a\u061d-\u08ff\ufb1d-\ufdcf\ufdf0-\ufdff\ufe70-
 _FLAGS = "gbeng|gbsct|gbwls"
 
 _EMOJI = f"[{_SYMBOL}](?:[\ufe0e\ufe0f]|[{_SKIN}])?"
+_MARKS = "\u061c\u200e\u200f"
 _ORDINARY = "|".join(
     (
         "\U0001f3f4(?:"
@@ -45,12 +46,17 @@ _ORDINARY = "|".join(
         "[\u1820-\u18aa][\u180b-\u180d\u180f]",
         f"[{_JOINED}][\u200c\u200d](?=[{_JOINED}])",
         f"[{_VIRAMA}][\u200c\u200d]",
-        f"[{_RTL}][ !-/:-@]?[\u061c\u200e\u200f](?![\u061c\u200e\u200f])",
-        f"(?<![\u061c\u200e\u200f])[\u061c\u200e\u200f](?=[ !-/:-@0-9]?[{_RTL}])",
-        r"\A" + "\ufeff",
+        f"[{_RTL}][ !-/:-@]?[{_MARKS}](?![{_MARKS}])",
     )
 )
-_ORDINARY_OR_HIDDEN = re.compile(f"({_ORDINARY})|[{_HIDDEN}]")
+# The look ahead only saves time: most characters have nothing hidden behind them.
+_ORDINARY_USE = (
+    f"(?=[^{_HIDDEN}]{{1,2}}[{_HIDDEN}])(?:{_ORDINARY})"
+    f"|[{_MARKS}](?<![{_MARKS}][{_MARKS}])(?=[ !-/:-@0-9]?[{_RTL}])"
+    r"|\A" + "\ufeff"
+)
+_ALL_ORDINARY = re.compile(_ORDINARY_USE)
+_ORDINARY_OR_HIDDEN = re.compile(f"({_ORDINARY_USE})|[{_HIDDEN}]")
 _TAGS = re.compile("[\U000e0020-\U000e007e]+")
 
 
@@ -58,6 +64,8 @@ def without_hidden(text: str) -> str:
     """Return `text` without its hidden characters; what is ordinary stays, so emoji and Persian words stay whole."""
     if text.isascii():
         return _ANY_ASCII.sub("", text)
+    if not _ANY.search(_ALL_ORDINARY.sub("", text)):
+        return text
     while _ANY.search(text):  # what was between two marks is gone, so they may stand together now
         shown = _ORDINARY_OR_HIDDEN.sub(lambda m: m[1] or "", text)
         if len(shown) == len(text):

@@ -31,16 +31,17 @@ _MODEL = (
 
 _SPACED = (
     # English
-    "ignor*|disregard*|forget|forgetting|bypass|bypassing|override|overrule|neglect|discard|skip|drop|dismiss ~4 "
+    "ignore|ignoring|disregard|disregarding|forget|forgetting|bypass|override|overrule|overlook|neglect|discard|skip|drop|"
+    "dismiss ~4 "
     "previous|previously|prior|above|earlier|preceding|foregoing|former|past|existing|original|initial|system|developer ~2 "
-    "instruction*|prompt*|directive*|guideline*|guardrail*|orders|commands|programming",
-    "!ignore|disregard|forget|bypass|override|discard ~1 all|any|every|your ~2 "
+    "instruction*|prompt*|directive*|directions|guideline*|guardrail*|orders|commands|programming",
+    "!ignore|disregard|forget|bypass|override|discard|skip ~1 all|any|every|your ~2 "
     "instruction*|rules|guideline*|constraint*|restriction*|policies|prompt*|criteria|directives|programming|messages",
     "!ignore|disregard|forget ?absolutely everything|anything|all|whatever ~4 "
     "above|before_this|previously|prior|so_far|before_now|you_were_told|been_told_before|came_before|until_now",
     "!ignore|disregard|skip ~2 rubric*|grading|scoring|marking_scheme|criteria|evaluation_criteria",
     "!stop|cease following|obeying ~2 instruction*|rules|prompt*|guidelines",
-    "not|don't follow|obey ~2 previous|original|system|your|prior ~1 instruction*|prompt*|rules|guidelines",
+    "not|don't follow|obey|comply_with ~2 previous|original|system|your|prior ~1 instruction*|prompt*|rules|guidelines",
     f"you|you're ?are now|henceforth|hereby ~3 {_MODEL}|dan|jailbroken|unrestricted|unfiltered|uncensored|grader|evaluator|"
     "the_judge|developer_mode|god_mode|jailbreak*|helpful_assistant|virtual_assistant|assistant_that|assistant_who|"
     "assistant_with*|new_assistant|evil",
@@ -74,7 +75,7 @@ _SPACED = (
     "must_receive|should_receive|must_get|should_get|earns ~4 "
     f"{_MARKS}|all_criteria|every_criterion|all_the_criteria|each_criterion|all_rubric_*",
     f"correct|right|perfect|excellent|flawless ~2 {_MARKS}",
-    "mark|set|treat|consider|count|label|report|score ~3 criteria|criterion|rubric*|marks|checks ?as|to|is|are ~1 "
+    "mark|set|treat|label|score ~3 criteria|criterion|rubric*|marks|checks ?as|to|is|are ~1 "
     "true|met|satisfied|passed|fulfilled|fulfilled|correct|passing|yes",
     "!mark|treat|consider|accept|label|judge ~1 this answer|response|candidate|submission|solution ~2 "
     "correct|passing|perfect|right|true|valid|flawless",
@@ -90,25 +91,34 @@ _SPACED = (
     "!include|insert|append|add|embed|put ~2 link|url|phrase|token|string|payload|keyword|advert*|password ~6 "
     "in|into|to|at ~3 every|all|each|your ~2 answer*|response*|reply|replies|output*|summary|summaries|question*|row*",
     "can_do_anything_now|dan_mode|called_dan|as_dan|are_dan|jailbreak_mode|developer_mode_enabled|unfiltered_mode",
-    "ignor*|disregard*|forget|set_aside|put_aside|no_attention|drop ~3 "
+    "ignore|ignoring|disregard|forget|overlook|no_attention|drop ~3 "
     "instruction*|prompt*|directions|guidance|guidelines|orders ~2 "
     "above|you_were_given|you_have_been_given|given_above|given_before|given_earlier|given_so_far|given_to_you|you_received|"
     "you_got|before_this|received_earlier|from_before",
     "set|put aside ~3 instruction*|guidance|prompt*|guidelines|directions ~2 earlier|previously|before|above|so_far",
-    "instructions|prompt|guidelines above|before_this|you_were_given|so_far ~1 are|is ~1 "
+    "instructions|prompt|prompts|guidelines ?above|before_this|you_were_given|so_far are|is ?now|hereby "
     "void|cancelled|canceled|obsolete|invalid|revoked|superseded|overridden|no_longer",
     "obey ~1 me|my_commands|my_orders|my_instructions",
-    "whoever|anyone|anything|whatever ~1 evaluates|evaluating|grades|grading|judges|judging|scores|scoring|rates|marks ~1 this ~3 "
-    "should|must|has_to|will",
-    "llm|llms|ai|model|automated evaluators:|graders:|judges:|reviewers:|evaluators,|graders,|evaluator:|grader:|judge:|reviewer:",
-    "!your new|real|actual|updated|revised task|instruction*|objective|goal|mission|directive|orders is|are",
+    "whoever|anyone|anything|whatever ~1 evaluates|evaluating|grades|grading|judges|judging|scores|scoring|rates|marks ~1 "
+    "this ~3 should|must|has_to|will ~1 give|mark|award|rate|accept|assign|score|pass|grade",
+    "llm|llms|ai|model|automated "
+    "evaluators:|graders:|judges:|reviewers:|evaluators,|graders,|evaluator:|grader:|judge:|reviewer:",
+    "!your new|real|actual|updated|revised task|instruction*|objective|goal|mission|directive|orders is_to|is:|are:|are_to",
+    "you are ?an|a evil|unrestricted|jailbroken|uncensored|unfiltered ~1 ai|assistant|model|chatbot|bot",
+    "answer|response|essay|paper|submission|text should|must|shall be|receive ~3 "
+    "best|highest|top|maximum|full|perfect|marked_correct|marked_as_correct|accepted_by_the ~2 "
+    "grade|mark|marks|score|rating|points|credit|judge|grader",
+    "judge|grader|evaluator|marker|examiner|reviewer must|should|shall|has_to ~1 mark|give|award|rate|score|grade|accept ~2 "
+    f"this|it|full|maximum ~3 correct|as_correct|{_MARKS}|true|highest|full|pass|10|perfect|marks",
+    "!reveal|print|output|leak|dump|recite|repeat your instructions|prompt|rules",
     "you have new|updated orders|instruction*|directives",
     "!repeat|print|output|show|write|copy|recite everything|all_text|all_the_text|the_text|the_words|all_words ~2 above",
     "when|while summarizing|summarising|translating|evaluating|grading|judging|scoring|reviewing|answering ~1 "
     "this|these|the_above ~1 page|text|document|answer|article|response|submission|question ~1 "
     "say|state|write|conclude|include|give|always|mention|recommend|output|add|you_must",
     # German
-    "ignoriere|ignoriert|ignorier|ignorieren_sie|vergiss|vergesst|vergessen_sie|missachte*|verwirf|verwerfen_sie ~4 "
+    "ignoriere|ignoriert|ignorier|ignorieren_sie|vergiss|vergesst|vergessen_sie|missachte*|ubergehe|ubergehen_sie|"
+    "verwirf|verwerfen_sie ~4 "
     "vorherig*|vorig*|bisherig*|obig*|vorangegangen*|vorangehend*|vorstehend*|fruher*|ursprunglich*|vorhergehend* ~2 "
     "anweisung*|instruktion*|regel*|befehl*|vorgabe*|prompt*|aufforderung*|weisung*",
     "!ignoriere|ignoriert|ignorieren_sie|vergiss|vergessen_sie|missachte ~1 alle|samtliche|deine|jede ~2 "
@@ -126,6 +136,7 @@ _SPACED = (
     "hochsten_punktzahl|maximale_punktzahl|maximalen_punktzahl|alle_punkte|1,0",
     "!antworte|antworten_sie|antwortet|gib|geben_sie|schreibe|schreib nur|ausschliesslich|lediglich|einzig ~1 "
     "mit|json|das_wort|true|in_json|als_json|folgendes",
+    "musst|mussen|sollst ~6 10/10|volle_punktzahl|vollen_punkten|bestnote|hochsten_punktzahl|hochste_punktzahl",
     "wenn|falls du|sie ~1 ki|ki-*|sprachmodell|chatbot|assistent|kunstliche_intelligenz|llm ~1 bist|sind",
     "hinweis|anweisung|nachricht|achtung|mitteilung an|fur ~1 ki|ki-*|ki:|sprachmodell*|llm*|chatbot*|bewertungsmodell*",
     "markiere|bewerte|setze|werte ~2 kriterien|kriterium ~3 erfullt|true|wahr|richtig",
@@ -146,6 +157,7 @@ _SPACED = (
     "10_sur_10|20_sur_20|meilleure_note|score_maximal|score_parfait|note_parfaite|maximum_de_points",
     "!reponds|repondez|renvoie|renvoyez|affiche|affichez|ecris|ecrivez uniquement|seulement|exclusivement|juste ~1 "
     "par|avec|en_json|json|le_mot|true",
+    "dois|devez desormais|maintenant|toujours repondre|agir|attribuer|donner|dire",
     "si tu|vous es|etes ~1 ia|modele_de_langage|chatbot|intelligence_artificielle|assistant_ia|llm|robot",
     "note|message|instruction*|attention|avis a|aux|pour|au ~1 ia|ia:|modele_de_langage|modeles_de_langage|llm*|"
     "intelligence_artificielle|chatbot*",
@@ -169,11 +181,12 @@ _SPACED = (
     "maxima_calificacion|puntaje_maximo|maximo_puntaje",
     "!responde*|contesta*|devuelve*|escribe*|di solo|unicamente|solamente|exclusivamente ~1 con|en_json|json|"
     "la_palabra|true",
+    "debes|debe|tienes_que otorgar|dar|asignar|poner|darle ~5 10_puntos|10/10|maxima|puntuacion_maxima|todos_los_puntos",
     "si ?tu eres ~1 ia|modelo_de_lenguaje|chatbot|asistente*|inteligencia_artificial|llm|bot",
     "nota|mensaje|instruccion*|atencion|aviso a|al|para|los ~1 ia|ia:|modelo_de_lenguaje|modelos_de_lenguaje|llm*|"
     "inteligencia_artificial|chatbot*",
     # Italian
-    "ignora|ignorate|ignori|dimentica|dimenticate|dimentichi|scarta|non_considerare|non_seguire ~4 "
+    "ignora|ignorate|ignori|dimentica|dimenticate|dimentichi|scarta|trascura|trascurate|non_considerare|non_seguire ~4 "
     "istruzion*|indicazion*|direttiv*|regol*|ordin*|prompt* ~2 precedent*|anterior*|sopra|iniziali|di_sistema|ricevut*",
     "!ignora|ignorate|dimentica|dimenticate ~1 tutte|tutti|tue|qualsiasi ~2 istruzion*|indicazioni|regole|direttive|ordini",
     "ignora|ignorate|ignori|dimentica|dimenticate ~2 precedenti ~1 istruzion*|indicazioni|regole|direttive|prompt",
@@ -189,6 +202,7 @@ _SPACED = (
     "massimo_dei_voti|pieni_voti|punteggio_pieno|punteggio_perfetto|tutti_i_punti",
     "!rispondi|rispondete|restituisci|scrivi|risponda solo|soltanto|solamente|esclusivamente|unicamente ~1 "
     "con|in_json|json|la_parola|true",
+    "devi|deve|dovete dare|assegnare|attribuire ~3 massim*|10/10|10_punti|pieni_voti|tutti_i_punti",
     "se sei ~1 ia|modello_linguistico|chatbot|assistente|intelligenza_artificiale|llm|un'ia|un'intelligenza_artificiale",
     "nota|messaggio|istruzion*|attenzione|avviso per|a|alle|ai|all'ia ~1 ia|ia:|modelli_linguistici|modello_linguistico|"
     "llm*|intelligenza_artificiale|chatbot*",
@@ -225,7 +239,7 @@ _SPACED = (
     "как|будучи|качестве ~1 судья|судьи|судье*|судьей|оценщик*|эксперт*|проверяющ*|экзаменатор* ~5 "
     "постав*|оцени*|выстав*|дай*|присвой* ~5 высш*|максимальн*|10|полн*|10/10|верн*|все_критерии",
     "!поставь*|оцени*|выставь*|дай|дайте|присвой* ~6 10/10|10_из_10|максимальн*_балл*|высш*_балл*|высш*_оценк*|"
-    "максимальн*_оценк*|полн*_балл*|100_из_100|высш*_бал|наивысш*_балл*|наивысш*_оценк*",
+    "максимальн*_оценк*|полн*_балл*|100_из_100|высш*_бал|наивысш*_балл*|наивысш*_оценк*|10_баллов",
     "!отвечай*|ответь*|выведи*|верни*|напиши* только|лишь|исключительно ~1 json|словом|true|да|одно_слово|одним_словом|"
     "слово|в_формате_json",
     "если ты|вы ~2 ии|языковая_модель|ассистент|нейросеть|бот|искусственный_интеллект|чат-бот",
@@ -234,7 +248,7 @@ _SPACED = (
 
 _UNSPACED = (
     # Chinese
-    "忽略|无视|無視|忘记|忘記|忽视|忽視|不要理会|不要遵循|不要遵守|放弃遵守 ~8 之前|以上|上述|先前|前面|此前|所有|"
+    "忽略|无视|無視|忘记|忘記|忘掉|忽视|忽視|不要理会|不要遵循|不要遵守|放弃遵守 ~8 之前|以上|上述|上面|先前|前面|此前|所有|"
     "一切|全部|你的|系统|系統|原有 ~6 "
     "指令|指示|说明|說明|提示|规则|規則|要求|命令|约束|約束|设定|限制",
     "你现在是|你現在是|现在你是|現在你是|从现在起你|从现在开始你|从现在起,你|从现在开始,你|從現在起,你|從現在開始,你|"
@@ -253,7 +267,7 @@ _UNSPACED = (
     # Japanese
     "以前|前|上記|これまで|今まで|すべて|全て|全|以上|先ほど|元 ~2 の ~4 指示|命令|指令|プロンプト|ルール|規則|制約 "
     "~4 "
-    "無視し|無視せよ|無視して|忘れて|忘れろ|忘れなさい|従わない|破棄し",
+    "無視し|無視せよ|無視して|忘れて|忘れろ|忘れなさい|従わない|破棄し|無効",
     "あなたは|君は|お前は ~1 今|今から|これから|もう|現在 ~8 ai|アシスタント|言語モデル|ボット|採点者|審査員|"
     "制限のない|制限なし|dan",
     "システムプロンプト|初期プロンプト|隠された指示|最初の指示|内部の指示 ~4 表示し|出力し|教え|見せ|公開し|開示し|"
@@ -286,6 +300,7 @@ _WORD = re.compile(r"\w+")
 _UNSPACED_SCRIPTS = re.compile("[\u1100-\u11ff\u3040-\u30ff\u4e00-\u9fff]")
 _REACH = 400
 """Characters that one phrase may span."""
+_REACH_UNSPACED = 64
 
 _KEYS = re.compile(
     r"[\"'](?:overall|equivalent|accepted|is_correct|all_met|all_criteria_met)[\"']\s{0,4}:\s{0,4}true"
@@ -342,10 +357,11 @@ def _begun(folded: str) -> Iterator[_Anchored]:
 def _stands(anchored: _Anchored, text: str, *, spaced: bool) -> bool:
     """Return whether one of the phrases stands at one of the anchor's places."""
     seen = set()
+    reach = _REACH if spaced else _REACH_UNSPACED
     at = text.find(anchored.anchor)
     while at >= 0:
         if not spaced or not at or not text[at - 1].isalnum():
-            end = at + _REACH
+            end = at + reach
             window = hash(text[at:end])  # the same words again, as in a table or a flood, are tried once
             if window not in seen:
                 found = anchored.any.match(text, at, end)

@@ -55,8 +55,9 @@ def test_a_quote_that_says_something_else_is_not_found(quote: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "quote"),
-    [("a ≠ b", "a = b"), ("a ≠", "a ="), ("x² is", "x2 is"), ("H₂O is", "H2O is"), ("1½ cups", "11⁄2 cups"), ("1½ cups", "112 cups"),
-     ("① first", "1 first"), ("⒈5 kg", "1.5 kg"), ("㏠ of", "1日 of"), ("5\u200b0 kg", "50 kg"), ("10\u00ad000", "10000"),
+    [("a ≠ b", "a = b"), ("a ≠", "a ="), ("x² is", "x2 is"), ("H₂O is", "H2O is"), ("1½ cups", "11⁄2 cups"),
+     ("1½ cups", "112 cups"), ("① first", "1 first"), ("⒈5 kg", "1.5 kg"), ("㏠ of", "1日 of"),
+     ("5\u200b0 kg", "50 kg"), ("10\u00ad000", "10000"),
      ("\u00ad5 kg", "-5 kg"), ("x \u00ad5 kg", "x  5 kg"), ("the ﬁnal", "the f"), ("ex\u00ad5", "ex5")],
 )  # fmt: skip
 def test_folding_never_makes_another_number_or_drops_a_stroke(text: str, quote: str) -> None:
@@ -89,10 +90,15 @@ def test_every_slice_of_a_text_is_found_where_it_stands(text: str, data: st.Data
         assert span[0] <= start
 
 
-RETYPESET = str.maketrans({"−": "-", "–": "-", "—": "-", "“": '"', "”": '"', "’": "'", "\n": " ", "\u00a0": " ", "ﬁ": "fi"})
+RETYPESET = str.maketrans(
+    {"−": "-", "–": "-", "—": "-", "“": '"', "”": '"', "’": "'", "\n": " ", "\u00a0": " ", "ﬁ": "fi"}
+)
 
 
-@given(st.lists(st.sampled_from(["word", "“quoted”", "not", "−5", "10³", "ﬁne", "1,000", "é", "a–b"]), min_size=1, max_size=20), st.data())  # fmt: skip
+WORD = st.sampled_from(["word", "“quoted”", "not", "−5", "10³", "ﬁne", "1,000", "é", "a–b"])
+
+
+@given(st.lists(WORD, min_size=1, max_size=20), st.data())
 def test_every_run_of_words_is_found_after_typesetting_it_anew(words: list[str], data: st.DataObject) -> None:
     start = data.draw(st.integers(0, len(words) - 1))
     end = data.draw(st.integers(start + 1, len(words)))
@@ -168,7 +174,7 @@ def outcome(answer: str, **spec: Any) -> str:
         "It was not the first probe that reached it",
         '"It was not the first probe that reached it"',
         "The source says “the crew of three landed on the Moon” plainly.",
-        "He calls it «the crew of three landed on» and \"first\".",
+        'He calls it «the crew of three landed on» and "first".',
         "walked there at -5 degrees.",
         "terms don’t vanish at 3.5 kPa",
         "The non-linear terms don't vanish",
@@ -187,7 +193,10 @@ def test_a_passage_of_the_source_passes_alone_or_in_quotation_marks(answer: str)
         ("walked there at 5 degrees. The non-linear", "a number differs: the source has '-5', the quote has '5'"),
         ("but 12 people walked there at 50 degrees", "a number differs: the source has '-5', the quote has '50'"),
         ("It was the first probe that reached it", "a negation differs: the source has 'not', the quote has none"),
-        ("the crew of three never landed on the Moon", "a negation differs: the source has none, the quote has 'never'"),
+        (
+            "the crew of three never landed on the Moon",
+            "a negation differs: the source has none, the quote has 'never'",
+        ),
         ("It was not not the first probe that", "a negation differs"),
         ("In 1969 the crew of four landed", "words differ: the source has 'three', the quote has 'four'"),
         ("crew the of three landed on the Moon", "words differ"),
@@ -223,7 +232,8 @@ def test_a_citation_has_a_least_length(words: int, least: int, wanted: str) -> N
 
 
 @pytest.mark.parametrize(
-    "spec", [{"min_words": 2}, {"min_words": 51}, {"min_words": "5"}, {"min_words": True}, {"min_words": None}, {"words": 5}]
+    "spec",
+    [{"min_words": 2}, {"min_words": 51}, {"min_words": "5"}, {"min_words": True}, {"min_words": None}, {"words": 5}],
 )
 def test_a_spec_that_cannot_decide_is_an_error(spec: dict[str, Any]) -> None:
     assert CITATION.check_spec(cited(**spec))

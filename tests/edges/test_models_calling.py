@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import ssl
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -11,7 +13,7 @@ from typing import Any
 import pytest
 
 from autodata_adapters.models.calling import Ambient, CallPolicy, ResilientModel, utc_now
-from autodata_adapters.models.failures import FailureKind, classify, one_line, redact
+from autodata_adapters.models.failures import EmptyReplyError, FailureKind, classify, one_line, redact
 from autodata_adapters.models.replies import Prices, finish_reason, text_of, usage_of
 from autodata_adapters.models.slots import Slots
 from autodata_core.errors import ModelError, RecipeError
@@ -136,6 +138,24 @@ def test_source_date_epoch_makes_the_time_reproducible(monkeypatch: pytest.Monke
     assert utc_now() == datetime(1970, 1, 2, tzinfo=UTC)
 
 
+class TooManyRedirects(Exception):
+    """Named as in httpx."""
+
+
+class LMError(Exception):
+    """Named as in dspy."""
+
+
+class LMServerError(LMError):
+    pass
+
+
+def _tls(reason: str) -> ssl.SSLError:
+    error = ssl.SSLError(1, f"[SSL: {reason}] said OpenSSL")
+    error.reason = reason
+    return error
+
+
 def _caused(outer: Exception, cause: Exception) -> Exception:
     outer.__cause__ = cause
     return outer
@@ -157,11 +177,44 @@ def _caused(outer: Exception, cause: Exception) -> Exception:
         (_caused(ConnectionError("x"), ConnectionRefusedError()), FailureKind.UNREACHABLE),
         (_caused(ConnectionError("x"), TimeoutError()), FailureKind.TIMEOUT),
         (ImportError("no module"), FailureKind.MODEL),
+        (HttpError(307), FailureKind.MODEL),
+        (HttpError(503), FailureKind.SERVER),
+        (_caused(ConnectionError("x"), TooManyRedirects()), FailureKind.MODEL),
+        (_caused(ConnectionError("x"), _tls("CERTIFICATE_VERIFY_FAILED")), FailureKind.TLS),
+        (_caused(ConnectionError("x"), _tls("WRONG_VERSION_NUMBER")), FailureKind.TLS),
+        (_caused(ConnectionError("x"), _tls("UNEXPECTED_EOF_WHILE_READING")), FailureKind.CONNECTION),
+        (_caused(RuntimeError("x"), json.JSONDecodeError("no", "", 0)), FailureKind.UNREADABLE),
+        (EmptyReplyError("x"), FailureKind.EMPTY),
+        (TypeError("Received response with null value for 'choices'."), FailureKind.EMPTY),
+        (ValueError({"message": "overloaded", "code": 529}), FailureKind.SERVER),
+        (ValueError({"message": "none left", "code": "insufficient_quota"}), FailureKind.QUOTA),
         (ValueError("what"), FailureKind.UNEXPECTED),
     ],
 )
 def test_exceptions_have_a_meaning(error: Exception, kind: FailureKind) -> None:
     assert classify(error).kind is kind
+
+
+@pytest.mark.parametrize(
+    ("error", "overloaded"),
+    [
+        (HttpError(429), True),
+        (HttpError(503), True),
+        (HttpError(529), True),
+        (HttpError(500), False),
+        (HttpError(408), False),
+        (TimeoutError(), False),
+    ],
+)
+def test_overload_concerns_all_callers(error: Exception, overloaded: bool) -> None:
+    assert classify(error).overloaded is overloaded
+
+
+@pytest.mark.parametrize("kind", [kind for kind in FailureKind if kind not in ("auth", "quota", "model", "tls")])
+def test_an_error_of_ours_keeps_its_kind_through_another_framework_and_is_not_retried_there(kind: FailureKind) -> None:
+    failure = classify(LMServerError(f"[autodata/x] {kind}: what it said"))
+    assert (failure.kind, failure.retry, failure.overloaded) == (kind, False, False)
+    assert classify(RuntimeError(f"{kind}: said by somebody else")).kind is FailureKind.UNEXPECTED
 
 
 def test_secrets_are_redacted_in_every_form_that_travels() -> None:

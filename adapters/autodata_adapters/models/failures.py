@@ -5,12 +5,9 @@ SDKs are told apart by status codes, error codes and class names, so none of the
 
 from __future__ import annotations
 
-import base64
 import json
 import math
-import re
-import socket
-import urllib.parse
+import ssl
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,7 +15,20 @@ from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from typing import Any
 
-__all__ = ["DeadlineError", "EmptyReplyError", "Failure", "FailureKind", "classify", "one_line", "redact"]
+from autodata_adapters.models.redaction import Redactor
+
+__all__ = [
+    "NOBODY_ANSWERED",
+    "SOMEBODY_ANSWERED",
+    "DeadlineError",
+    "EmptyReplyError",
+    "Failure",
+    "FailureKind",
+    "classify",
+    "is_stale",
+    "one_line",
+    "redact",
+]
 
 
 class FailureKind(StrEnum):
@@ -32,16 +42,24 @@ class FailureKind(StrEnum):
     RATE_LIMIT = "rate_limit"
     SERVER = "server"
     UNREADABLE = "unreadable"
-    """An answer came that is not what the protocol says: no JSON, no choices."""
+    """An answer came that is not what the protocol says: no JSON, a web page, half a body."""
+    EMPTY = "empty"
+    """An answer came with nothing in it, twice, while the endpoint answers other questions."""
+    OUTAGE = "outage"
+    """The endpoint answers nobody at the moment."""
     BAD_REQUEST = "bad_request"
     """This one request was refused; the next may be fine."""
     CONTEXT_LENGTH = "context_length"
+    CONTENT_FILTER = "content_filter"
+    """The provider refused to read this request. What it refused to write is a reply with that finish reason."""
     UNEXPECTED = "unexpected"
     """An exception we know nothing about."""
     AUTH = "auth"
     QUOTA = "quota"
     MODEL = "model"
-    """The last three end the use of the model: `calling` raises for them."""
+    TLS = "tls"
+    """No trusted connection: a wrong certificate, or a server without encryption. The last four end the use of the model:
+    `calling` raises for them."""
 
 
 _MAY_PASS = frozenset(
@@ -56,6 +74,30 @@ _MAY_PASS = frozenset(
 )
 
 
+NOBODY_ANSWERED = frozenset(
+    {
+        FailureKind.UNREACHABLE,
+        FailureKind.TIMEOUT,
+        FailureKind.CONNECTION,
+        FailureKind.SERVER,
+        FailureKind.UNREADABLE,
+        FailureKind.OUTAGE,
+    }
+)
+"""Many of these in a row mean that the endpoint is down."""
+SOMEBODY_ANSWERED = frozenset(
+    {
+        FailureKind.RATE_LIMIT,
+        FailureKind.BAD_REQUEST,
+        FailureKind.CONTEXT_LENGTH,
+        FailureKind.CONTENT_FILTER,
+        FailureKind.AUTH,
+        FailureKind.QUOTA,
+    }
+)
+"""It refused, so it is up."""
+
+
 @dataclass(frozen=True)
 class Failure:
     """One failed try."""
@@ -67,6 +109,8 @@ class Failure:
     """Whether the same request may succeed in a moment."""
     wait_s: float | None = None
     """How long the provider asked us to wait, None when it did not say."""
+    overloaded: bool = False
+    """Whether all callers of the endpoint should slow down."""
 
 
 class DeadlineError(TimeoutError):
@@ -81,6 +125,9 @@ _QUOTA_CODES = frozenset(
     {"insufficient_quota", "billing_hard_limit_reached", "billing_not_active", "insufficient_balance"}
 )
 _QUOTA_WORDS = ("insufficient_quota", "credit balance is too low", "insufficient balance")
+_OVERLOAD = frozenset({429, 503, 529})
+_FILTER_CODES = frozenset({"content_filter", "content_policy_violation", "responsibleaipolicyviolation"})
+_FILTER_WORDS = ("(content_filter)", "content_policy_violation", "content management policy")
 _AUTH_CODES = frozenset({"invalid_api_key", "api_key_invalid"})
 _AUTH_WORDS = ("api key not valid", "api_key_invalid")
 _MODEL_CODES = frozenset({"model_not_found"})
@@ -100,31 +147,57 @@ _NAMES: tuple[tuple[FailureKind, frozenset[str]], ...] = (
     (FailureKind.BAD_REQUEST, frozenset({"InvalidRequestError", "LMInvalidRequestError", "BadRequestError"})),
     (FailureKind.RATE_LIMIT, frozenset({"RateLimitError", "LMRateLimitError"})),
     (FailureKind.TIMEOUT, frozenset({"TimeoutException", "APITimeoutError", "LMTimeoutError", "TimeoutError"})),
-    (FailureKind.UNREADABLE, frozenset({"EmptyReplyError", "JSONDecodeError", "APIResponseValidationError"})),
+    (FailureKind.UNREADABLE, frozenset({"JSONDecodeError", "APIResponseValidationError"})),
     (FailureKind.SERVER, frozenset({"ServerError", "LMServerError", "InternalServerError"})),
     (FailureKind.CONNECTION, frozenset({"TransportError", "LMTransportError", "APIConnectionError", "ClientError"})),
     (FailureKind.CONNECTION, frozenset({"ConnectionError", "RequestException", "NetworkError", "ProtocolError"})),
 )
 _NOBODY_THERE = frozenset({"ConnectError", "ConnectionRefusedError", "gaierror", "ClientConnectorError"})
-_NEVER_SENT = frozenset({"UnsupportedProtocol", "InvalidURL"})
+_NEVER_SENT = frozenset({"UnsupportedProtocol", "InvalidURL", "TooManyRedirects"})
+# What clients say when a body is not what the protocol promises, where no class of theirs tells.
+_NO_CHOICES_WORDS = ("null value for 'choices'", "missing 'choices' key")
+_UNREADABLE_WORDS = ("unexpected response type from openai-compatible", "response body is a json object")
+_TLS_REASONS = frozenset(
+    {
+        "CERTIFICATE_VERIFY_FAILED",
+        "HTTP_REQUEST",
+        "NO_PROTOCOLS_AVAILABLE",
+        "RECORD_LAYER_FAILURE",
+        "UNKNOWN_PROTOCOL",
+        "UNSUPPORTED_PROTOCOL",
+        "WRONG_VERSION_NUMBER",
+    }
+)
+"""Those that come again at every call; a handshake that is cut off is a broken connection."""
 
 
-def classify(error: BaseException, *, secrets: Iterable[str] = (), now: datetime | None = None) -> Failure:
+def classify(
+    error: BaseException,
+    *,
+    secrets: Iterable[str] = (),
+    redactor: Redactor | None = None,
+    now: datetime | None = None,
+) -> Failure:
     """Return what `error`, raised by a model's client, means.
 
     Args:
         error: The exception as it came; its causes are looked at too.
         secrets: Exact values that must not occur in the message.
+        redactor: Takes them out, in place of one made from `secrets`.
         now: Wall time, for a `Retry-After` that is a date. Default: now.
     """
     status = _status(error)
     text = _text(error)
-    kind = _kind(error, status, text)
-    message = one_line(redact(f"HTTP {status}: {text}" if status else f"{type(error).__name__}: {text}", secrets))
+    kind, relayed = _relayed(error), True
+    if kind is None:
+        kind, relayed = _kind(error, status, text), False
+    said = f"HTTP {status}: {text}" if status else f"{type(error).__name__}: {text}"
+    message = one_line((redactor or Redactor(secrets)).redact(said))
+    # A deadline leaves no time, and an empty answer was paid for: how often to ask again is not decided by its kind.
+    retry = kind in _MAY_PASS and not relayed and not isinstance(error, DeadlineError)
+    overloaded = kind is FailureKind.RATE_LIMIT or (kind is FailureKind.SERVER and status in _OVERLOAD)
     wait_s = _wait_s(error, now or datetime.now(UTC))
-    # An answer without choices was paid for; asking again would pay again, so only a torn body is worth another try.
-    retry = kind in _MAY_PASS and not isinstance(error, (EmptyReplyError, DeadlineError))
-    return Failure(kind=kind, message=message, retry=retry, wait_s=wait_s)
+    return Failure(kind=kind, message=message, retry=retry, wait_s=wait_s, overloaded=overloaded and not relayed)
 
 
 def is_stale(error: BaseException) -> bool:
@@ -143,12 +216,8 @@ def is_stale(error: BaseException) -> bool:
 
 
 def redact(text: str, secrets: Iterable[str]) -> str:
-    """Return `text` without the secrets, in plain, URL and base64 form, and without user info in URLs."""
-    for secret in sorted({s for s in secrets if s}, key=len, reverse=True):
-        encoded = base64.b64encode(secret.encode("utf-8", "replace")).decode().rstrip("=")
-        for form in {secret, urllib.parse.quote(secret, safe=""), urllib.parse.quote_plus(secret), encoded}:
-            text = text.replace(form, "[secret]")
-    return re.sub(r"(?<=://)[^/\s@]+@", "", text)
+    """Return `text` without the secrets in any form they travel in, and without user info in URLs."""
+    return Redactor(secrets).redact(text)
 
 
 def one_line(text: str, limit: int = 300) -> str:
@@ -166,14 +235,20 @@ def _kind(error: BaseException, status: int | None, text: str) -> FailureKind:
         return FailureKind.AUTH
     if codes & _MODEL_CODES:
         return FailureKind.MODEL
+    if codes & _FILTER_CODES or (status in (400, 422) and _any_of(_FILTER_WORDS, lower)):
+        return FailureKind.CONTENT_FILTER
     if (
         codes & _CONTEXT_CODES
         or _class_names(error) & _CONTEXT_CLASSES
         or (status in (400, 413, 422) and _any_of(_CONTEXT_WORDS, lower))
     ):
         return FailureKind.CONTEXT_LENGTH
-    if status is not None and status >= 400:
+    if status is not None:
         return _kind_of_status(status)
+    if isinstance(error, EmptyReplyError) or _any_of(_NO_CHOICES_WORDS, lower):
+        return FailureKind.EMPTY
+    if _any_of(_UNREADABLE_WORDS, lower):
+        return FailureKind.UNREADABLE
     return _kind_of_class(error)
 
 
@@ -182,6 +257,8 @@ def _kind_of_status(status: int) -> FailureKind:
         case 401 | 403:
             return FailureKind.AUTH
         case 404:
+            return FailureKind.MODEL
+        case _ if status < 400:  # a redirect that no client follows leads nowhere at the next call either
             return FailureKind.MODEL
         case 408:
             return FailureKind.TIMEOUT
@@ -194,25 +271,43 @@ def _kind_of_status(status: int) -> FailureKind:
 
 
 def _kind_of_class(error: BaseException) -> FailureKind:
+    # SDKs wrap what the socket said; only the cause tells "nobody there" from "broke half-way".
+    chain = list(_chain(error))
+    causes = [_class_names(cause) for cause in chain]
     for kind, names in _NAMES:
-        if names & _class_names(error):
+        if names & causes[0]:
             if kind is not FailureKind.CONNECTION:
                 return kind
             break
     else:
-        if not isinstance(error, (OSError, socket.gaierror)):
+        if any("JSONDecodeError" in names for names in causes):
+            return FailureKind.UNREADABLE
+        if not isinstance(error, OSError):
             return FailureKind.UNEXPECTED
-    # SDKs wrap what the socket said; only the cause tells "nobody there" from "broke half-way".
-    causes = [_class_names(cause) for cause in _chain(error)]
+    if any(isinstance(cause, ssl.SSLError) and cause.reason in _TLS_REASONS for cause in chain):
+        return FailureKind.TLS
     if any(names & _NEVER_SENT for names in causes):
         return FailureKind.MODEL
     if any("TimeoutError" in names or "TimeoutException" in names for names in causes):
         return FailureKind.TIMEOUT
+    if any(isinstance(cause, ssl.SSLError) for cause in chain):
+        return FailureKind.CONNECTION
     if any(names & _NOBODY_THERE for names in causes):
         return FailureKind.UNREACHABLE
-    # Our own error, come back through another framework.
-    ours = any(str(cause).startswith("unreachable:") for cause in _chain(error))
-    return FailureKind.UNREACHABLE if ours else FailureKind.CONNECTION
+    return FailureKind.CONNECTION
+
+
+def _relayed(error: BaseException) -> FailureKind | None:
+    """Return the kind of an error of our own that comes back through another framework. That layer has retried already."""
+    if "LMError" not in _class_names(error):
+        return None  # others may begin their messages with the same words
+    for cause in _chain(error):
+        said = str(cause)
+        said = said.partition("] ")[2] if said.startswith("[") else said  # dspy puts the model's name before it
+        for kind in FailureKind:
+            if said.startswith(f"{kind}: "):
+                return kind
+    return None
 
 
 def _chain(error: BaseException, limit: int = 8) -> Iterator[BaseException]:
@@ -235,16 +330,19 @@ def _status(error: BaseException) -> int | None:
     response = getattr(error, "response", None)
     places = [getattr(error, name, None) for name in ("status_code", "status", "http_status", "code")]
     places += [getattr(response, name, None) for name in ("status_code", "status")]
+    places += [_body(error).get(name) for name in ("code", "status")]
     if isinstance(response, Mapping):
         places.append((response.get("ResponseMetadata") or {}).get("HTTPStatusCode"))
     for value in places:
-        if isinstance(value, int) and not isinstance(value, bool) and 400 <= value <= 599:
+        if isinstance(value, int) and not isinstance(value, bool) and 300 <= value <= 599:
             return int(value)
     return None
 
 
 def _body(error: BaseException) -> Mapping[str, Any]:
     body = getattr(error, "body", None)
+    if not isinstance(body, Mapping):
+        body = error.args[0] if error.args else None  # an error inside an answer that says 200
     if not isinstance(body, Mapping):
         return {}
     inner = body.get("error")
