@@ -24,9 +24,9 @@ from autodata_core.gates import GATES, Gate, admitted, check_kinds
 from autodata_core.item import ItemState, Step, start
 from autodata_core.ports import CoverageAsk, CoverageMap, Verifier
 from autodata_core.recipe import EvaluationProtocol, Recipe, Rules
-from autodata_core.records import Candidate, Check, Source, Usage, fingerprint
+from autodata_core.records import Candidate, Check, Source, Usage
 from autodata_core.roles import CRITICS
-from autodata_core.screening import review
+from autodata_core.screening import fact_of, review
 from autodata_core.sourcing import readable, screened
 from autodata_core.turn import Turn, changed
 from autodata_core.verify import EXACT_VERIFIERS, control
@@ -61,8 +61,9 @@ new, and the quality check agrees."""
 UNNAMED = "not named"
 """Stands for the fault of a row that is only labelled as faulty."""
 
-_NEEDS_SOURCE = frozenset({SOURCE, "quote", "grounding", QUALITY, "critic.factuality"})
+_NEEDS_SOURCE = frozenset({SOURCE, QUALITY, "critic.factuality"}) | {gate.name for gate in GATES if gate.needs_source}
 """Gates that compare with the source; without one they say nothing."""
+_SILENT = {gate.name: gate.silent for gate in GATES}
 
 
 # --- rows and what gates say of them ----------------------------------------------------------------------------------
@@ -246,10 +247,9 @@ def _by_rule(gate: Gate, candidate: Candidate, row: AuditRow, rules: Rules) -> G
 
 def _not_for(gate: str, candidate: Candidate, row: AuditRow) -> str:
     """Return why a gate has nothing to say of a row; empty when it has."""
-    if gate == "quote" and candidate.quote is None:
-        return "the row quotes nothing"
-    if gate == "rubric" and candidate.rubric is None:
-        return "the row has no rubric"
+    silent = _SILENT[gate](candidate) if gate in _SILENT else ""
+    if silent:
+        return silent
     return row.no_source if gate in _NEEDS_SOURCE and row.source is None else ""
 
 
@@ -277,9 +277,8 @@ def _control(candidate: Candidate, row: AuditRow, verifiers: Mapping[str, Verifi
 
 def _duplicate(candidate: Candidate, row: AuditRow, rules: Rules, coverage: CoverageMap) -> GateOpinion:
     meta = {"source": row.source.id if row.source else "", "question_type": candidate.question_type}
-    if candidate.check is not None and candidate.check.kind != "judge" and (row.source or candidate.context.strip()):
-        parts = [_source_of(row).sha256, " ".join(candidate.context.split()), candidate.check.to_json()]
-        meta["fact"] = fingerprint(parts)
+    if row.source or candidate.context.strip():  # else every answer "12" would ask for the same
+        meta |= fact_of(_source_of(row).sha256, candidate)
     reply = coverage.claim(CoverageAsk(DUPLICATE, f"line {row.line}", candidate.question, meta))
     if reply.nearest is None or reply.similarity < rules.protocol.near_duplicate:
         return GateOpinion(DUPLICATE, True)

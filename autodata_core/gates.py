@@ -27,6 +27,10 @@ class Gate:
     kind: ReasonKind
     find: Callable[[Candidate, Source, Rules], tuple[str, ...]]
     """Return what is wrong, one sentence each; empty when nothing is."""
+    silent: Callable[[Candidate], str] = lambda candidate: ""
+    """Return why the gate has nothing to say of a candidate; empty when it has."""
+    needs_source: bool = False
+    """Whether it compares with the source."""
 
 
 def refusals(candidate: Candidate, source: Source, rules: Rules) -> tuple[Reason, ...]:
@@ -101,8 +105,14 @@ def admitted(candidate: Candidate, safety: SafetyRules) -> tuple[Candidate, tupl
 
 GATES: tuple[Gate, ...] = (
     Gate("form", ReasonKind.FORMAT, _form),
-    Gate("rubric", ReasonKind.FAILED_QUALITY, _rubric),
-    Gate("quote", ReasonKind.FAILED_QUALITY, _quote),
+    Gate("rubric", ReasonKind.FAILED_QUALITY, _rubric, silent=lambda c: "" if c.rubric else "the row has no rubric"),
+    Gate(
+        "quote",
+        ReasonKind.FAILED_QUALITY,
+        _quote,
+        silent=lambda c: "the row quotes nothing" if c.quote is None else "",
+        needs_source=True,
+    ),
     Gate("leak", ReasonKind.LEAK, _leak),
     Gate("safety", ReasonKind.UNSAFE, _safety),
 )

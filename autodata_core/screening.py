@@ -15,7 +15,7 @@ from autodata_core.sourcing import screened
 from autodata_core.turn import Turn, candidate_of, changed, heard, refuse, scores_of, suspend
 from autodata_core.views import ChallengerView, CheckView, FailureView
 
-__all__ = ["check", "propose", "review"]
+__all__ = ["check", "fact_of", "propose", "review"]
 
 
 def propose(turn: Turn, state: ItemState) -> Step:
@@ -144,7 +144,11 @@ def _coverage(turn: Turn, state: ItemState, candidate: Candidate) -> Step:
         key=f"r{state.round}.coverage",
         id=f"{state.item}/r{state.round}",
         text=candidate.question,
-        meta={"source": state.source_id, "question_type": candidate.question_type, **_fact(state, candidate)},
+        meta={
+            "source": state.source_id,
+            "question_type": candidate.question_type,
+            **fact_of(state.source_sha256, candidate),
+        },
     )
     answer = turn.answers.get(ask.key)
     if answer is None:
@@ -159,11 +163,11 @@ def _coverage(turn: Turn, state: ItemState, candidate: Candidate) -> Step:
     return Step(state)
 
 
-def _fact(state: ItemState, candidate: Candidate) -> dict[str, str]:
+def fact_of(source_sha256: str, candidate: Candidate) -> dict[str, str]:
     """Return what a verified question asks for, whatever its wording: the same value from the same context of a source."""
     if candidate.check is None or candidate.check.kind == "judge":
         return {}
-    parts = [state.source_sha256, " ".join(candidate.context.split()), candidate.check.to_json()]
+    parts = [source_sha256, " ".join(candidate.context.split()), candidate.check.to_json()]
     return {"fact": fingerprint(parts)}
 
 

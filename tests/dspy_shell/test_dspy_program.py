@@ -229,7 +229,7 @@ import autodata_dspy
 program = autodata_dspy.AutoData(Recipe.for_domain("math_objects"), scripted_models())
 assert program(source="Drum 13 gives 1000.5 litres.").status == "accepted"
 assert not os.path.exists(os.environ["DSPY_CACHEDIR"]), os.listdir(os.environ["DSPY_CACHEDIR"])
-assert not {"langgraph", "langchain_core", "chromadb", "pint", "jsonschema"} & set(sys.modules)
+assert not {"langgraph", "langchain_core", "chromadb", "pint", "mpmath"} & set(sys.modules)
 """
 
 
