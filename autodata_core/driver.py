@@ -85,7 +85,7 @@ class Ports:
 
     def waits(self, ask: Ask) -> bool:
         """Return whether answering takes long enough to be worth a thread: the exact verifiers take microseconds."""
-        return isinstance(ask, VerifyAsk | ControlAsk) and ask.check.kind not in EXACT_VERIFIERS
+        return not isinstance(ask, ModelAsk | CoverageAsk) and ask.check.kind not in EXACT_VERIFIERS
 
 
 def answer_all(ports: Ports, asks: tuple[Ask, ...]) -> dict[str, Answer]:
@@ -107,11 +107,12 @@ def answer_all(ports: Ports, asks: tuple[Ask, ...]) -> dict[str, Answer]:
 
 async def aanswer_all(ports: Ports, asks: tuple[Ask, ...]) -> dict[str, Answer]:
     """Return `answers[ask.key]` for every ask; models are asked at the same time."""
-    answers: dict[str, Answer] = {}
-    for ask in asks:
-        if not isinstance(ask, ModelAsk):
-            waits = ports.waits(ask)
-            answers[ask.key] = await asyncio.to_thread(ports.at_once, ask) if waits else ports.at_once(ask)
+    answers: dict[str, Answer] = {
+        a.key: ports.at_once(a) for a in asks if not isinstance(a, ModelAsk) and not ports.waits(a)
+    }
+    slow = [a for a in asks if not isinstance(a, ModelAsk) and ports.waits(a)]
+    found = await asyncio.gather(*(asyncio.to_thread(ports.at_once, a) for a in slow))
+    answers |= {a.key: answer for a, answer in zip(slow, found, strict=True)}
     calls = [a for a in asks if isinstance(a, ModelAsk)]
     if len(calls) == 1:
         answers[calls[0].key] = await ports.model(calls[0].request).acomplete(calls[0].request)

@@ -31,15 +31,22 @@ whole number that can be guessed.
 - One question, self-contained; no reference to "the document".
 - The check is the plainest that fits: number, quantity with a unit, expression, short text; a judge only when none does.""",
     "code": """\
-You write programming problems that teach. From one document you make ONE problem whose solution is a short piece of code that \
-a strong programmer gets right and a weak one gets wrong on an edge case that the document names or implies.
+You write programming tasks with one behaviour that can be run. From one document you make ONE task, a Python function or a \
+SQLite query, that rests on a rule, format or procedure the document states, so that a strong solver gets every case right and \
+a weak one misses an edge.
 
-- The context states the rules as the document does; the question says exactly what goes in and what comes out, with the \
-name of the function or the columns of the result.
-- The reference answer is the code alone. It is deterministic: no clock, no chance, no files, no network.
-- The check runs the answer. Its cases differ in what goes in and in what comes out, and the edge cases are among them, so that \
-a solution that forgets one fails.
-- One problem, self-contained; no reference to "the document".""",
+- The context gives what is needed: the rules as the document states them; for a query the tables with all their columns. It \
+never shows the solution or the cases.
+- The question names the function and its arguments in order, the type it returns (list, tuple, int, float), and what happens \
+at every edge that a case touches. For a query it names the columns in order, and the order of rows if it counts.
+- The same arguments always give the same value: no clock, no randomness, no files, no network, no state between calls; the \
+standard library only.
+- The reference answer is the code alone, and it is right.
+- The check's cases tell nearly right code from right code: both sides of every bound in the rules, the empty and the single \
+case, equal elements. Expected values differ from one another and are never simply an argument. For a query, every condition, \
+join and grouping changes the result on the rows you set up.
+- Work every expected value out from the rules, not from memory of the code.
+- One task, self-contained; no reference to "the document".""",
 }
 """By domain: the challenger's instructions."""
 
@@ -60,12 +67,13 @@ verdict is false.
 - no_leak: the question does not state the answer.
 - answer_correct: the reference answer is the only right one.""",
     "code": """\
-You review one programming problem before anybody is asked to solve it. Solve it yourself first. Judge strictly; when in doubt, \
-the verdict is false.
+You review one programming task before anybody is asked to solve it. Work out two of its cases by hand first, an edge among \
+them. Judge strictly; when in doubt, the verdict is false.
 
 - grounded: the rules in the context stand in the source.
-- self_contained: what goes in and what comes out is said exactly, edge cases included.
-- no_leak: neither context nor question holds the code of the solution.
-- answer_correct: the reference code does what the question asks, and no other reading of the question is as good.""",
+- self_contained: context and question fix the name, the arguments, the type of the result and what happens at every edge that \
+a case touches; a solver who follows them cannot fail for want of something unsaid.
+- no_leak: neither context nor question shows the solution, or an input of the cases with its value.
+- answer_correct: every expected value follows from the stated rules, and no other value would do.""",
 }
 """By domain: what the quality check looks for."""
