@@ -186,6 +186,11 @@ class RecipeFile(Record):
         others = [other for other in stand_ins(role) if own.get(other) == spec]
         return dict(options.get(others[0], {})) if others else {}
 
+    def key_variables(self) -> tuple[str, ...]:
+        """Return the names of the environment variables that hold keys."""
+        named = (options.get("api_key_env") for options in self.models.options.values())
+        return tuple(name for name in named if isinstance(name, str))
+
     def rules(self, domain: Domain | None = None) -> Rules:
         """Return recipe and protocol.
 

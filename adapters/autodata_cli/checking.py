@@ -176,7 +176,9 @@ def _price(workspace: Workspace, budget_usd: float | None) -> Finding:
         f"about ${usd:.4f} a round; ${usd * items * protocol.rounds:.2f} if {items} items take {protocol.rounds} rounds"
     )
     limit = f"; ceiling ${budget_usd:g}" if budget_usd is not None else "; no ceiling in US dollars"
-    return Finding("cost", True, text + limit)
+    listed = {p.as_of for p in workspace.prices.values() if p.as_of}
+    dated = f"; list prices of {max(listed)}, check your provider" if listed else ""
+    return Finding("cost", True, text + limit + dated)
 
 
 def examine_machine() -> Iterator[Finding]:

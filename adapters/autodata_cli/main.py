@@ -225,7 +225,9 @@ def main() -> None:
     try:
         app()
     except AutodataError as error:
-        line = " ".join(str(error).split())
+        from autodata_adapters.models.redaction import Redactor, known_secrets
+
+        line = Redactor(known_secrets()).redact(" ".join(str(error).split()))
         print(f"autodata: {line}", file=sys.stderr)  # noqa: T201 - the command's own voice
         sys.exit(error.exit_code)
     except KeyboardInterrupt:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from autodata_adapters.models import create_model
+from autodata_adapters.models.prices import price_of
+from autodata_adapters.models.redaction import guard_logs, known_secrets
 from autodata_adapters.objects import ObjectNotFoundError, load_object
 from autodata_adapters.sources import LoadedSources, load_from_object, load_sources
 from autodata_adapters.verifiers import create_verifiers
@@ -28,6 +30,8 @@ class Prices:
 
     price_in: float | None
     price_out: float | None
+    as_of: str | None = None
+    """Day of the shipped table, None where the recipe gave them."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +84,7 @@ def open_workspace(path: Path) -> Workspace:
     except (OSError, UnicodeDecodeError) as error:
         raise RecipeError(f"The recipe file {str(path)!r} cannot be read: {error}.") from error
     file = RecipeFile.from_toml(text)
+    guard_logs(known_secrets(file.key_variables()))
     base_dir = path.resolve().parent
     rules = file.rules(_domain(file.domain, base_dir))
     sources = _sources(file, base_dir)
@@ -127,6 +132,10 @@ def _models(file: RecipeFile, base_dir: Path) -> dict[Role, Model]:
 
 
 def _prices(file: RecipeFile, role: Role, spec: str) -> Prices:
+    """Return what the recipe says a model costs, else what the shipped table says, else nothing; never a guess."""
     options = file.options(role)
     free = 0.0 if spec.startswith(_FREE) else None
-    return Prices(options.get("price_in", free), options.get("price_out", free))
+    price_in, price_out = options.get("price_in", free), options.get("price_out", free)
+    if price_in is None and price_out is None and (listed := price_of(spec, base_url=options.get("base_url"))):
+        return Prices(listed.price_in, listed.price_out, as_of=listed.as_of)
+    return Prices(price_in, price_out)
