@@ -177,7 +177,7 @@ from autodata_adapters.sandbox import Job, Limits, available_tiers, create_sandb
 sandbox = create_sandbox(sys.argv[1])
 print("ready", flush=True)
 job = Job(code="import os\\ndef solve():\\n    while True: pass", function="solve", calls=((),),
-          limits=Limits(wall_s=3 if sys.argv[1] == "monty" else 60, cpu_s=60))
+          limits=Limits(wall_s=1.5 if sys.argv[1] == "monty" else 60, cpu_s=60))
 sandbox.run(job)
 """
 

@@ -33,8 +33,8 @@ for place in sys.path:
                 importlib.import_module(stem)
             except ImportError:
                 pass
-import sqlite3
-mapped = {line.split(None, 5)[5].strip() for line in open("/proc/self/maps") if "/" in line}
+maps = list(open("/proc/self/maps")) if os.path.exists("/proc/self/maps") else []
+mapped = {line.split(None, 5)[5].strip() for line in maps if "/" in line}
 print(json.dumps({"path": sys.path, "mapped": sorted(path for path in mapped if os.path.isfile(path))}))
 """
 
