@@ -7,7 +7,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check -q
 
-.PHONY: demo test test-long test-model check lint types imports build bench clean
+.PHONY: demo test test-long test-model check lint types imports build bench audit clean
 
 demo: $(VENV)/.demo
 	$(BIN)/autodata models pull smollm2
@@ -37,6 +37,12 @@ types: $(VENV)/.dev
 imports: $(VENV)/.dev
 	$(BIN)/lint-imports
 
+audit: $(VENV)/.dev
+	$(BIN)/python examples/audit/build.py
+	$(BIN)/autodata audit examples/audit/data.jsonl --gold examples/audit/gold.jsonl --recipe examples/audit/recipe.toml \
+	    --gold-by "planted by build.py, so known by construction; nobody labelled by hand" --out runs/audit
+	cp runs/audit/CARD.md examples/audit/CARD.md
+
 build: $(VENV)/.dev
 	rm -rf dist
 	$(BIN)/python -m build --no-isolation
@@ -44,6 +50,7 @@ build: $(VENV)/.dev
 bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/imports.py
 	$(BIN)/python benchmarks/orchestration.py
+	$(BIN)/python benchmarks/sandbox.py
 
 clean:
 	rm -rf $(VENV) dist build runs .mypy_cache .ruff_cache .pytest_cache .hypothesis
