@@ -40,6 +40,10 @@ class Summary:
     """Flags over all attempts: `truncated`, `refusal`, …"""
     usage: dict[str, Usage] = field(default_factory=dict)
     """By role, over all finished items."""
+    usage_by_outcome: dict[str, Usage] = field(default_factory=dict)
+    """By item status: what accepted rows cost, and what was paid for nothing."""
+    controls: dict[str, Counter[bool]] = field(default_factory=dict)
+    """By control: how often it came out right, and how often not."""
 
     @property
     def accepted(self) -> int:
@@ -66,6 +70,8 @@ def summarise(states: Iterable[Mapping[str, object] | ItemState]) -> Summary:
         summary.items[state.status] += 1
         for role, usage in state.usage.items():
             summary.usage[role] = summary.usage.get(role, Usage()).plus(usage)
+            outcome = summary.usage_by_outcome.get(state.status, Usage())
+            summary.usage_by_outcome[state.status] = outcome.plus(usage)
         _count_rounds(summary, state)
     return summary
 
@@ -73,6 +79,8 @@ def summarise(states: Iterable[Mapping[str, object] | ItemState]) -> Summary:
 def _count_rounds(summary: Summary, state: ItemState) -> None:
     for round_ in state.history:
         attempts = (*round_.weak, *round_.strong)
+        for name, right in round_.controls.items():
+            summary.controls.setdefault(name, Counter())[right] += 1
         summary.attempts += len(attempts)
         summary.flags.update(flag for attempt in attempts for flag in attempt.flags)
         rubric = round_.candidate.rubric if round_.candidate else None

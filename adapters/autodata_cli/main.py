@@ -121,18 +121,36 @@ def report(folder: RunFolderPath) -> None:
 def export(
     folder: RunFolderPath,
     out: Annotated[Path, typer.Option("--out", metavar="FILE", help="File to write.")],
-    format: Annotated[str, typer.Option("--format", metavar="FORMAT", help="jsonl.")] = "jsonl",
+    format: Annotated[str, typer.Option("--format", metavar="FORMAT", help="jsonl or parquet.")] = "jsonl",
 ) -> None:
     """Write the accepted rows to a file."""
     from autodata_adapters.stores import write_jsonl
     from autodata_cli.reporting import open_finished_run
 
-    if format != "jsonl":
-        raise typer.BadParameter(f"unknown format {format!r}; known: jsonl", param_hint="--format")
+    if format not in ("jsonl", "parquet"):
+        raise typer.BadParameter(f"unknown format {format!r}; known: jsonl, parquet", param_hint="--format")
     with open_finished_run(folder) as store:
         rows = [example.to_json() for example in store.examples()]
-    write_jsonl(out, rows)
+    if format == "parquet":
+        from autodata_adapters.exports import write_parquet
+
+        write_parquet(out, rows)
+    else:
+        write_jsonl(out, rows)
     typer.echo(f"{len(rows)} rows in {out}")
+
+
+@app.command()
+def coverage(
+    folder: RunFolderPath,
+    rebuild: Annotated[bool, typer.Option("--rebuild", help="Make the index of questions anew from the run.")] = False,
+) -> None:
+    """Say which questions were tried and kept, and which sources have none."""
+    from autodata_cli.covering import coverage_text, rebuild_coverage
+
+    if rebuild:
+        typer.echo(f"{rebuild_coverage(folder)} questions in {folder / 'coverage'}")
+    typer.echo(coverage_text(folder))
 
 
 @app.command()

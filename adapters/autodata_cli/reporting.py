@@ -89,6 +89,7 @@ def report_text(report: Report) -> str:
         _line("rounds", _rounds(summary)),
         _line("types", ", ".join(f"{name} {n}" for name, n in summary.question_types.most_common()) or "–"),
         _line("attempts", f"{summary.attempts}{_flags(summary)}"),
+        _line("controls", _controls(summary)),
         _line(
             "tokens",
             f"{total.input_tokens:,} in, {total.output_tokens:,} out, {total.calls:,} calls{_estimated(total)}",
@@ -100,6 +101,13 @@ def report_text(report: Report) -> str:
         lines.append(
             _line(
                 f"  {role}",
+                f"{usage.calls:,} calls, {usage.input_tokens + usage.output_tokens:,} tokens, ${usage.cost_usd:.4f}",
+            )
+        )
+    for status, usage in sorted(summary.usage_by_outcome.items()):
+        lines.append(
+            _line(
+                f"  {status}",
                 f"{usage.calls:,} calls, {usage.input_tokens + usage.output_tokens:,} tokens, ${usage.cost_usd:.4f}",
             )
         )
@@ -152,6 +160,11 @@ def _flags(summary: Summary) -> str:
 
 def _estimated(usage: Usage) -> str:
     return " (partly estimated)" if usage.estimated else ""
+
+
+def _controls(summary: Summary) -> str:
+    shown = (f"{name} {found[True]} of {sum(found.values())}" for name, found in sorted(summary.controls.items()))
+    return ", ".join(shown) or "none were asked"
 
 
 def _cost(usd: float, rows: int) -> str:

@@ -1,0 +1,5 @@
+"""Accepted rows as files that other tools read. JSONL is written by the stores, since a run folder always holds it."""
+
+from autodata_adapters.exports.parquet import write_parquet
+
+__all__ = ["write_parquet"]
