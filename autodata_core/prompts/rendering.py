@@ -16,6 +16,7 @@ from autodata_core.domains import Domain
 from autodata_core.parsing import reply_schema
 from autodata_core.prompts import fixed
 from autodata_core.records import Message, ReasonKind, fingerprint
+from autodata_core.safety import break_marks
 from autodata_core.views import (
     ChallengerView,
     CheckView,
@@ -42,7 +43,6 @@ __all__ = [
 _INVISIBLE = {"Cc", "Cf", "Cs", "Co", "Cn"}
 _LAYOUT = "\n\r\t"
 _CONTROL = re.compile(r"[^\x20-\x7e\n\r\t]")
-_ROLE_TOKEN = re.compile(r"<\|([^|<>]{1,40})\|>|\[(/?INST)\]|<(/?)(s|system|assistant|user)>", re.IGNORECASE)
 _HEADINGS = {
     ReasonKind.TOO_EASY: "TOO EASY for the weak solver",
     ReasonKind.FAILED_STRONG: "FAILED ON STRONG: the strong solver did not do well enough, or the gap was too small",
@@ -87,7 +87,7 @@ def visible(text: str) -> str:
             else c
             for c in text
         )
-    return _ROLE_TOKEN.sub(lambda m: "‹" + m.group(0)[1:-1] + "›", text)
+    return break_marks(text)
 
 
 @cache

@@ -5,6 +5,7 @@ from autodata_core.safety.decoding import decoded
 from autodata_core.safety.instructions import find_instructions, neutralise
 from autodata_core.safety.licences import allows_licence
 from autodata_core.safety.personal_data import KINDS, PersonalData, PersonalDataKind, find_personal_data, mask
+from autodata_core.safety.role_tokens import break_marks
 from autodata_core.safety.rules import Action, SafetyRules
 from autodata_core.safety.screens import Screened, ScreenedSource, screen_source, screen_texts
 
@@ -21,6 +22,7 @@ __all__ = [
     "ValueFigures",
     "allows_licence",
     "attribute_figures",
+    "break_marks",
     "decoded",
     "find_instructions",
     "find_personal_data",

@@ -19,7 +19,7 @@ __all__ = ["decoded"]
 
 _MOST = 2_000
 """Most texts that are returned. Our number."""
-_LONGEST = 1_000_000
+_LONGEST = 500_000
 """Most characters that are returned in all. Our number."""
 _SHORTEST = 4
 """Shortest decoded text: an answer such as `12.5` can be hidden too."""
@@ -47,7 +47,7 @@ def decoded(text: str) -> tuple[str, ...]:
     """Return the readable texts that are hidden in `text`, in the order of the encodings above, each once.
 
     A leak check can search them as it searches the text itself. Text that is merely encoded twice is decoded once.
-    At most 2 000 texts with a million characters together are returned; what lies behind is not seen.
+    At most 2 000 texts with 500 000 characters together are returned; what lies behind is not seen.
 
     Args:
         text: Any text.
@@ -62,10 +62,10 @@ def decoded(text: str) -> tuple[str, ...]:
         for plain in find(text):
             if plain in found or not _readable(plain):
                 continue
+            found[plain[: _LONGEST - size]] = None
             size += len(plain)
-            if len(found) == _MOST or size > _LONGEST:
+            if len(found) == _MOST or size >= _LONGEST:
                 return tuple(found)
-            found[plain] = None
     return tuple(found)
 
 

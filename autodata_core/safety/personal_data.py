@@ -171,6 +171,8 @@ _SSN_LABEL = re.compile(r"\bssn\b|social security", re.IGNORECASE)
 
 def _ssns(text: str) -> Iterator[tuple[int, int]]:
     labelled = _SSN_LABEL.search(text) is not None
+    if not labelled and "-" not in text:
+        return
     for match in _SSN.finditer(text):
         digits = "".join(c for c in match[0] if c.isdigit())
         if "-" not in match[0] and not (
@@ -272,7 +274,7 @@ _VERSION = re.compile(
 
 
 def _ips(text: str) -> Iterator[tuple[int, int]]:
-    for match in _V4.finditer(text):
+    for match in _V4.finditer(text) if text.count(".") >= 3 else ():
         octets = match[0].split(".")
         if any(int(o) > 255 or (o[0] == "0" and o != "0") for o in octets) or octets[0] in ("0", "127", "255"):
             continue

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["break_role_tokens", "has_role_tokens"]
+__all__ = ["break_marks", "break_role_tokens", "has_role_tokens"]
 
 _NAMES = (
     "start_of_turn|end_of_turn|start_of_image|tool_calls?|tool_response|function_calls?|think|system_prompt|"
@@ -32,10 +32,14 @@ def has_role_tokens(text: str) -> bool:
 
 
 def break_role_tokens(text: str) -> str:
-    """Return `text` in which no such mark is left whole: `<|im_start|>` becomes `‹|im_start|›`."""
-    text = _PERHAPS.sub(lambda m: m[0].replace("<", "‹").replace(">", "›").replace("[", "‹").replace("]", "›"), text)
-    text = _HEADING.sub(r"\1‹\2›\3", text)
+    """Return `text` in which neither such a mark nor a chat's turns and headings are left whole."""
+    text = _HEADING.sub(r"\1‹\2›\3", break_marks(text))
     return _TURN.sub(r"\1‹\2›\3", text) if _has_turns(text) else text
+
+
+def break_marks(text: str) -> str:
+    """Return `text` in which no mark of a chat template is left whole: `<|im_start|>` becomes `‹|im_start|›`."""
+    return _PERHAPS.sub(lambda m: m[0].replace("<", "‹").replace(">", "›").replace("[", "‹").replace("]", "›"), text)
 
 
 def _has_turns(text: str) -> bool:

@@ -24,6 +24,9 @@ class SafetyRules(Record):
     personal_data: dict[PersonalDataKind, Action] = Field(default_factory=dict)
     """By kind. A kind that is not named is flagged, `secret` and `card` are refused. Names and postal addresses are no
     kind: nothing here finds them."""
+    instructions: Literal["flag", "refuse"] = "flag"
+    """What is done about text that reads like an instruction to a model, plain or encoded. Prose about such texts is
+    flagged now and then, so refusing costs some honest documents."""
     negative_list: tuple[StrictStr, ...] = Field(default=(), max_length=5_000)
     """Terms that no text may hold, as whole words whatever their case, accents and hyphens; `*` at the end stands for any
     ending. A text with one is refused."""

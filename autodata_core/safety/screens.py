@@ -77,7 +77,10 @@ def screen_texts(texts: Mapping[str, str], rules: SafetyRules) -> Screened:
     reasons: list[str] = []
     for name, text in texts.items():
         shown[name] = _screened(name, text, rules, flags, reasons)
-        flags.update(find_instructions(text))
+        odd = find_instructions(text)
+        flags.update(odd)
+        if rules.instructions == "refuse" and {"instructions", "encoded_text"} & set(odd):
+            reasons.append(f"the {name} holds text that reads like an instruction to a model")
         listed = TermText(text).holds(rules.negative_list) if rules.negative_list else ()
         reasons += [f"the {name} holds {term!r}, which is on the negative list" for term in listed]
     return Screened(shown, tuple(sorted(flags)), tuple(reasons))

@@ -44,7 +44,9 @@ def _jwt(token: str) -> bool:
 def _real_password(url: str) -> bool:
     password = url.rsplit(":", 1)[-1].removesuffix("@")
     return (
-        password.lower() not in _DULL and not _PLACEHOLDER.search(password) and not password.startswith(("[", "$", "%"))
+        password.lower() not in _DULL
+        and not _PLACEHOLDER.search(password)
+        and not password.startswith(("[", "$", "%", "{"))
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 
 from autodata_core.safety.folding import fold
 
@@ -33,10 +34,13 @@ class TermText:
         # Two blanks between words: each word keeps its own when the next one is looked for.
         self._spaced = f" {_BREAK.sub('  ', folded).strip()} "
         self._joined = self._spaced if joined == folded else f" {_BREAK.sub('  ', joined).strip()} "
+        self._words = {*self._spaced.split(), *self._joined.split()}
 
     def count(self, term: str) -> int:
         """Return how often `term` stands in the text."""
-        forms = _forms(term)
+        forms = [form for form in _forms(term) if form[0] != " " or form[-1] != " " or form.split()[0] in self._words]
+        if not forms:
+            return 0
         found = sum(self._spaced.count(form) for form in forms)
         return found if found or self._joined is self._spaced else sum(self._joined.count(form) for form in forms)
 
@@ -45,7 +49,8 @@ class TermText:
         return tuple(term for term in terms if self.count(term))
 
 
-def _forms(term: str) -> set[str]:
+@lru_cache(maxsize=20_000)
+def _forms(term: str) -> frozenset[str]:
     """Return how a term looks in prepared text: with its hyphens as blanks, and without them."""
     folded = fold(term).strip()
     forms = set()
@@ -54,4 +59,4 @@ def _forms(term: str) -> set[str]:
         if words:
             end = "" if folded.endswith("*") else " "
             forms.add(words if _UNSPACED.search(words) else f" {words}{end}")
-    return forms
+    return frozenset(forms)

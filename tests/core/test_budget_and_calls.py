@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
@@ -116,14 +117,21 @@ class Journal:
         noted.set_result(False)
         return noted
 
-    def send(self, key: str, request: dict[str, Any], identity: dict[str, Any], reserved_usd: float) -> Future[bool]:
+    def send(
+        self,
+        key: str,
+        request: Mapping[str, Any],
+        identity: Mapping[str, Any],
+        reserved_usd: float,
+        reserved_tokens: int = 0,
+    ) -> Future[bool]:
         return self._note("send", key, reserved_usd)
 
-    def done(self, key: str, reply: ModelReply) -> Future[None]:
+    def done(self, key: str, reply: ModelReply, charged: Usage | None = None) -> Future[None]:
         self.replies[key] = reply
         return self._note("done", key)
 
-    def failed(self, key: str, error: str, charged_usd: float = 0.0) -> Future[None]:
+    def failed(self, key: str, error: str, charged_usd: float = 0.0, charged: Usage | None = None) -> Future[None]:
         return self._note("failed", key, error, charged_usd)
 
     def spent(self) -> Usage:
@@ -175,7 +183,7 @@ async def test_a_call_is_reserved_and_noted_before_it_is_sent(mode: str) -> None
 
     await ask(JournaledModel(ScriptedModel(script), journal, budget, price_in=100, price_out=100), request(), mode)
     assert seen[0][0] == ["send"]
-    assert seen[0][1] == pytest.approx((516 + 4096) * 100 / 1e6)
+    assert seen[0][1] == pytest.approx((1016 + 4096) * 100 / 1e6)
     assert budget._reserved_usd == pytest.approx(0)
 
 
