@@ -174,6 +174,8 @@ class EvaluationProtocol(Record):
             return self.debate_rounds > 0
         if role in CRITICS.values():
             return any(CRITICS[name] == role for name in self.critics)
+        if role in ("study", "analyzer", "implementer"):  # they change recipes and measure nothing
+            return False
         return role != "check" or self.quality_check or self.final_check
 
 

@@ -74,6 +74,10 @@ class ModelsTable(Record):
     opponent: StrictStr | None = None
     arbiter: StrictStr | None = None
     """Who debates; the quality check's and the judge's model where none is given."""
+    study: StrictStr | None = None
+    analyzer: StrictStr | None = None
+    implementer: StrictStr | None = None
+    """Who learns from batches and rewrites the recipe; the challenger's model where none is given."""
     options: dict[StrictStr, dict[StrictStr, Any]] = Field(default_factory=dict)
 
     def given(self) -> dict[Role, str]:

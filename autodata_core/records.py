@@ -59,8 +59,12 @@ Role = Literal[
     "advocate",
     "opponent",
     "arbiter",
+    "study",
+    "analyzer",
+    "implementer",
 ]
-"""Who is asked. `check` is the quality check, `weak` and `strong` are the solvers; the last three debate a row."""
+"""Who is asked. `check` is the quality check, `weak` and `strong` are the solvers; `advocate`, `opponent` and `arbiter` debate a
+row; `study` reads what a batch taught; `analyzer` and `implementer` rewrite the recipe."""
 
 FinishReason = Literal["stop", "length", "content_filter", "unknown"]
 """Why a model stopped, as the provider said. `length` means the reply is cut."""

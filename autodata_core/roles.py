@@ -24,6 +24,9 @@ _STAND_IN: Mapping[Role, tuple[Role, ...]] = {
     "arbiter": ("judge", "check"),
     "advocate": ("check", "judge"),
     "opponent": ("check", "judge"),
+    "study": ("challenger",),
+    "analyzer": ("challenger",),
+    "implementer": ("analyzer", "challenger"),
     **dict.fromkeys(CRITICS.values(), ("check", "judge")),
 }
 

@@ -601,7 +601,7 @@ def cpu_s(work: object, text: str) -> float:
 
 @pytest.mark.parametrize("unit", [*QUICK, *(pytest.param(unit, marks=pytest.mark.long) for unit in SLOW)])
 @pytest.mark.parametrize("work", [find_instructions, neutralise, decoded])
-def test_a_megabyte_takes_less_than_half_a_second(work: object, unit: str) -> None:
+def test_a_megabyte_takes_less_than_a_second(work: object, unit: str) -> None:
     million = unit * (1_000_000 // len(unit))
     find_instructions("")  # the tables are made once
-    assert any(cpu_s(work, million) < 0.5 for _ in range(6))
+    assert any(cpu_s(work, million) < 1.0 for _ in range(6))

@@ -340,12 +340,12 @@ def cpu_s(text: str) -> float:
 
 
 @pytest.mark.parametrize("unit", [*QUICK, *(pytest.param(unit, marks=pytest.mark.long) for unit in SLOW)])
-def test_a_megabyte_takes_less_than_half_a_second(unit: str) -> None:
+def test_a_megabyte_takes_less_than_a_second(unit: str) -> None:
     million = unit * (1_000_000 // len(unit))
-    assert any(cpu_s(million) < 0.5 for _ in range(6))
+    assert any(cpu_s(million) < 1.0 for _ in range(6))
 
 
 def test_a_megabyte_of_nothing_but_finds_is_linear_too() -> None:
     """It is read twice: once more after masking."""
     million = "jo@ex.org +49 30 1234567 " * 40_000
-    assert any(cpu_s(million) < 1.0 for _ in range(3))
+    assert any(cpu_s(million) < 2.0 for _ in range(3))
