@@ -5,6 +5,7 @@ A port never decides: no thresholds, no verdicts. Plain in-memory implementation
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, runtime_checkable
@@ -269,16 +270,17 @@ class MemoryStore:
     def __init__(self) -> None:
         self._items: dict[str, dict[str, Any]] = {}
         self._examples: dict[str, Example] = {}
+        self._kept: dict[str, bool] = {}
 
     def finished(self, item: str) -> dict[str, Any] | None:
-        return self._items.get(item)
+        return copy.deepcopy(self._items.get(item))
 
     def finish(self, item: str, state: dict[str, Any], example: Example | None) -> bool:
-        self._items[item] = state
-        if example is None:
-            return True
-        kept = self._examples.setdefault(example.id, example)
-        return kept.provenance.item == item
+        if item not in self._items:  # what is finished stays as it was finished
+            self._items[item] = copy.deepcopy(state)
+            kept = example and self._examples.setdefault(example.id, example)
+            self._kept[item] = kept is None or kept.provenance.item == item
+        return self._kept[item]
 
     def examples(self) -> Sequence[Example]:
         return tuple(self._examples.values())

@@ -15,7 +15,17 @@ ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
 
 
-@pytest.mark.parametrize("name", ["dspy_loop.py", "langgraph_subgraph.py", "langgraph_dataset.py", "draw_graph.py", "code/verify_code.py"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "dspy_loop.py",
+        "langgraph_subgraph.py",
+        "langgraph_dataset.py",
+        "draw_graph.py",
+        "code/verify_code.py",
+        "langgraph_checkpointed.py",
+    ],
+)
 def test_an_example_runs_offline(name):
     done = subprocess.run([sys.executable, ROOT / "examples" / name], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -2,35 +2,26 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
-import json
-import os
-import secrets
-from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from autodata_adapters.coverage import create_embedder
 from autodata_adapters.coverage.embedders import Embedder, embed
 from autodata_adapters.coverage.vectors import Entry, VectorIndex, to_unit
 from autodata_adapters.sources import load_sources
 from autodata_adapters.sources.mapped import MappedRows, SourceIndex, parse_mapping, read_objects, read_rows
-from autodata_cli.cards import Card, Quoted, audit_card, card_markdown
+from autodata_cli.audit_cards import audit_card
+from autodata_cli.audit_files import SHOWN, write_findings
+from autodata_cli.audit_models import review_rows
+from autodata_cli.cards import Card, Quoted
 from autodata_cli.workspace import Workspace, open_workspace
 from autodata_core.agreement import BAR
 from autodata_core.audit import (
     AuditReport,
     AuditRow,
-    AuditRules,
-    Drawn,
-    GateOpinion,
     GoldFigures,
-    RowOpinions,
-    ask_reviewer,
     audit_rules,
     draw_sample,
     judge_row,
@@ -40,18 +31,14 @@ from autodata_core.audit import (
     reviewers,
 )
 from autodata_core.bridges import installed_verifiers
-from autodata_core.budget import Budget, BudgetSpentError
-from autodata_core.calls import JournaledModel, NoJournal
 from autodata_core.driver import Ports
-from autodata_core.errors import AutodataError, MissingExtraError, RecordError, StoreError
-from autodata_core.ports import CoverageAsk, CoverageMap, CoverageReply, Model, NoCoverage, Verifier
+from autodata_core.errors import AutodataError, MissingExtraError, RecordError
+from autodata_core.ports import CoverageAsk, CoverageMap, CoverageReply, NoCoverage, Verifier
 from autodata_core.records import Source
 from autodata_core.roles import CRITICS
 from autodata_core.verify import EXACT_VERIFIERS
 
 __all__ = ["Audit", "AuditResult", "MemoryCoverage", "check_bar", "run_audit"]
-
-TO_LABEL = "to_label.jsonl"
 
 
 @dataclass(frozen=True)
@@ -115,24 +102,26 @@ def run_audit(audit: Audit) -> AuditResult:
     index = SourceIndex(_sources(audit, workspace))
     mapped = read_rows(audit.data, mapping=mapping, sources=index)
     gold = _read_gold(audit.gold, mapped.rows) if audit.gold else None
-    installed = installed_verifiers()
-    named = {kind: installed[kind] for kind in _check_kinds(mapped.rows) if kind in installed}
-    verifiers = {**EXACT_VERIFIERS, **named, **(workspace.verifiers if workspace else {})}
+    verifiers = _verifiers(mapped.rows, workspace)
     rules = audit_rules(workspace.rules if workspace else None, verifiers)
     coverage, near = _coverage(workspace)
     ports = Ports(models={}, coverage=coverage, verifiers=verifiers)
     said = [judge_row(row, rules.of(row), ports) for row in mapped.rows]
     asked = reviewers(workspace.rules) if workspace and not audit.rules_only else ()
     if workspace and asked:
-        said = _review(audit, workspace, rules, said, asked)
-    found = report(said, by=_deciders(workspace, asked), gold=gold, bar=audit.bar)
+        said = review_rows(said, asked, rules, workspace, budget_usd=audit.budget_usd, concurrency=audit.concurrency)
+    models = _models_by_gate(workspace, asked) if workspace else {}
+    found = report(said, by={"control": "verifier", "duplicate": "coverage", **models}, gold=gold, bar=audit.bar)
     facts = [
         *_data_facts(audit, mapped),
-        *_rule_facts(workspace, mapped.rows, verifiers, near, asked),
-        *_gold_facts(audit, gold),
+        *_rule_facts(workspace, mapped.rows, verifiers, near, models),
+        *_gold_facts(audit),
     ]
     card = audit_card(found, title=f"How good is the filter on {audit.data.name}?", facts=facts)
-    return AuditResult(found, card, _write(audit, found, card) if audit.out else ())
+    if audit.out is None:
+        return AuditResult(found, card)
+    drawn = None if audit.sample is None else draw_sample(found.rows, audit.sample, audit.seed)
+    return AuditResult(found, card, write_findings(audit.out, card, found.rows, drawn))
 
 
 def check_bar(found: AuditReport) -> None:
@@ -164,17 +153,16 @@ def _read_gold(path: Path, rows: Sequence[AuditRow]) -> GoldFigures:
             lines.append(read_gold_line(found, number))
     if not lines:
         raise RecordError(f"The gold file {str(path)!r} has no lines. One JSON object a line: id or line, and label.")
-    # What the sample shows to people is not for the machine.
-    shown = set(_SHOWN)
     figures = match_gold(rows, lines)
-    return GoldFigures(
-        figures.labels,
-        figures.unmatched,
-        figures.without,
-        figures.unlabelled,
-        figures.repeated,
-        tuple(key for key in figures.ignored if key not in shown),
-    )
+    # What a sample shows to people stands in the file without meaning anything here.
+    return replace(figures, ignored=tuple(key for key in figures.ignored if key not in SHOWN))
+
+
+def _verifiers(rows: Sequence[AuditRow], workspace: Workspace | None) -> dict[str, Verifier]:
+    """Return the exact ones, those that a row names, and those of the recipe, by kind."""
+    installed = installed_verifiers()
+    named = {kind: installed[kind] for kind in _check_kinds(rows) if kind in installed}
+    return {**EXACT_VERIFIERS, **named, **(workspace.verifiers if workspace else {})}
 
 
 def _check_kinds(rows: Sequence[AuditRow]) -> list[str]:
@@ -196,61 +184,10 @@ def _coverage(workspace: Workspace | None) -> tuple[CoverageMap, str]:
     return MemoryCoverage(embedder), f"similarity from {limit:g} by {embedder.name}"
 
 
-# --- models -----------------------------------------------------------------------------------------------------------
-
-
-def _review(
-    audit: Audit, workspace: Workspace, rules: AuditRules, rows: Sequence[RowOpinions], asked: Sequence[str]
-) -> list[RowOpinions]:
-    """Return the rows with what the models say of them, several rows at once."""
-    usd = audit.budget_usd if audit.budget_usd is not None else workspace.file.budget.usd
-    workspace.check_prices(usd)
-    table = workspace.file.budget
-    budget = Budget(usd=usd, calls=table.calls, tokens=table.tokens)
-    models: dict[str, Model] = {}
-    for role, model in workspace.models.items():
-        prices = workspace.prices[role]
-        models[role] = JournaledModel(model, NoJournal(), budget, prices.price_in or 0.0, prices.price_out or 0.0)
-    review = partial(_review_row, rules=rules, ports=Ports(models), asked=asked, fence_key=secrets.token_hex(16))
-    try:
-        with ThreadPoolExecutor(audit.concurrency, thread_name_prefix="autodata-audit") as pool:
-            futures = [pool.submit(review, row) for row in rows]
-            try:
-                return [future.result() for future in futures]
-            except BaseException:
-                pool.shutdown(cancel_futures=True)  # a dead model ends the audit at once
-                raise
-    finally:
-        asyncio.run(_close(workspace))
-
-
-def _review_row(
-    row: RowOpinions, *, rules: AuditRules, ports: Ports, asked: Sequence[str], fence_key: str
-) -> RowOpinions:
-    opinions = []
-    for name in asked:
-        try:
-            opinions.append(ask_reviewer(name, row.row, rules.of(row.row), ports, fence_key))
-        except BudgetSpentError:
-            opinions.append(GateOpinion(name, None, "the budget is spent"))
-    return row.plus(opinions)
-
-
-async def _close(workspace: Workspace) -> None:
-    for model in workspace.models.values():
-        if (close := getattr(model, "aclose", None)) is not None:
-            await close()
-
-
-def _deciders(workspace: Workspace | None, asked: Sequence[str]) -> dict[str, str]:
-    by = {"control": "verifier", "duplicate": "coverage"}
-    for name in asked if workspace else ():
-        role = "check" if name == "quality" else CRITICS[name.removeprefix("critic.")]
-        by[name] = workspace.models[role].identity.name if workspace else ""
-    return by
-
-
-# --- what the card says of the audit ----------------------------------------------------------------------------------
+def _models_by_gate(workspace: Workspace, asked: Sequence[str]) -> dict[str, str]:
+    """Return the name of the model that answers for each reviewer."""
+    roles = {name: "check" if name == "quality" else CRITICS[name.removeprefix("critic.")] for name in asked}
+    return {name: workspace.models[role].identity.name for name, role in roles.items()}
 
 
 def _data_facts(audit: Audit, mapped: MappedRows) -> list[tuple[str, str]]:
@@ -275,15 +212,14 @@ def _rule_facts(
     rows: Sequence[AuditRow],
     verifiers: Mapping[str, Verifier],
     near: str,
-    asked: Sequence[str],
+    models: Mapping[str, str],
 ) -> list[tuple[str, str]]:
     used = [verifiers[kind].version for kind in _check_kinds(rows) if kind in verifiers]
     if workspace is None:
         rules = "the rules for rows of their form; no recipe was given"
     else:
         # The protocol holds every prompt; where nobody is asked they measure nothing.
-        rules = f"recipe {workspace.file.name}" + (f", protocol {workspace.rules.protocol.hash[:16]}" if asked else "")
-    models = {name: decider for name, decider in _deciders(workspace, asked).items() if name in asked}
+        rules = f"recipe {workspace.file.name}" + (f", protocol {workspace.rules.protocol.hash[:16]}" if models else "")
     said = ", ".join(f"{name} by {model}" for name, model in models.items())
     return [
         ("measured by", rules),
@@ -293,84 +229,15 @@ def _rule_facts(
     ]
 
 
-def _gold_facts(audit: Audit, gold: GoldFigures | None) -> list[tuple[str, str]]:
-    if audit.gold is None or gold is None:
+def _gold_facts(audit: Audit) -> list[tuple[str, str]]:
+    if audit.gold is None:
         return [("gold", "none")]
-    made = audit.gold_by or "not said (--gold-by says it)"
     return [
         ("gold", Quoted(f"{audit.gold.name}, sha256 {_sha256(audit.gold)[:16]}")),
-        ("made by", Quoted(made)),
+        ("made by", Quoted(audit.gold_by or "not said (--gold-by says it)")),
     ]
 
 
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-# --- files ------------------------------------------------------------------------------------------------------------
-
-_SHOWN = ("question", "context", "answer", "rubric", "check", "source")
-"""What a person who labels is shown. Not what the filter said, which would be taken for a hint."""
-
-
-def _write(audit: Audit, found: AuditReport, card: Card) -> tuple[Path, ...]:
-    out = audit.out or Path()
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        written = [
-            _replace(out / "CARD.md", card_markdown(card)),
-            _replace(out / "opinions.jsonl", _lines(_opinions(row) for row in found.rows)),
-        ]
-        if audit.sample is not None:
-            drawn = draw_sample(found.rows, audit.sample, audit.seed)
-            written.append(_write_sample(out / TO_LABEL, _lines(_to_label(one) for one in drawn)))
-    except OSError as error:
-        raise StoreError(f"{str(out)!r} cannot be written: {error.strerror}. Give another --out.") from error
-    return tuple(written)
-
-
-def _write_sample(path: Path, text: str) -> Path:
-    """Write a sample, and never over labels that somebody made."""
-    if path.exists() and path.read_text("utf-8") != text:
-        raise StoreError(f"{str(path)!r} exists and may hold labels. Move it away, or give another --out.")
-    return _replace(path, text)
-
-
-def _replace(path: Path, text: str) -> Path:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(text, "utf-8", newline="\n")
-    temporary.replace(path)
-    return path
-
-
-def _lines(rows: Iterable[Mapping[str, Any]]) -> str:
-    """Return one JSON object a line, readable for people; characters that some readers take for line ends are escaped."""
-    found = []
-    for row in rows:
-        line = json.dumps(row, ensure_ascii=False, allow_nan=False)
-        found.append(line.replace("\x85", "\\u0085").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029") + "\n")
-    return "".join(found)
-
-
-def _opinions(row: RowOpinions) -> dict[str, Any]:
-    said = [{"gate": o.gate, "passed": o.passed, "detail": o.detail} for o in row.opinions]
-    head = {"line": row.row.line, "id": row.row.id, "refused": row.refused, "flags": list(row.flags)}
-    return {**head, "opinions": said}
-
-
-def _to_label(one: Drawn) -> dict[str, Any]:
-    row, candidate = one.row.row, one.row.row.candidate
-    shown: dict[str, Any] = {"question": None, "context": None, "answer": None}
-    if candidate is not None:
-        shown = {
-            "question": candidate.question,
-            "context": candidate.context,
-            "answer": candidate.reference_answer,
-            "rubric": [c.to_json() for c in candidate.rubric] if candidate.rubric else None,
-            "check": candidate.check.to_json() if candidate.check else None,
-        }
-    source = row.source.text if row.source else None
-    head = {"id": row.id, "line": row.line, "inclusion": str(one.inclusion)}
-    note = row.fault if candidate is None else ""
-    return {**head, **shown, "source": source, "label": None, "faults": None, "note": note}

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from autodata_adapters.stores import SqliteRunStore
-from autodata_cli.cards import Card, Quoted, Table, card_markdown, run_card
+from autodata_cli.cards import Card, Quoted, Table, card_markdown
+from autodata_cli.gate_tables import run_card
 from autodata_core.agreement import Confusion, GateFigures
 from autodata_core.item import ItemState
 from autodata_core.recipe import Rules

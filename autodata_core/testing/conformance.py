@@ -15,7 +15,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, partial
 from typing import Any, Literal
 
 from autodata_core.budget import Budget
@@ -23,14 +23,14 @@ from autodata_core.calls import JournaledModel
 from autodata_core.driver import Ports, drive
 from autodata_core.errors import AutodataError, RecordError, shorten
 from autodata_core.item import start
-from autodata_core.ports import ModelReply, ModelRequest
+from autodata_core.ports import Model, ModelReply, ModelRequest
 from autodata_core.recipe import EvaluationProtocol, Recipe, Rules
 from autodata_core.records import Check as AnswerCheck
 from autodata_core.records import Example, Message, Source, Usage
 from autodata_core.rows import example_from
 from autodata_core.testing.scripted import ScriptedModel, scripted_models
 
-__all__ = ["Capability", "Check", "OpenStore", "capabilities", "checks_for", "sample_example"]
+__all__ = ["Capability", "Check", "OpenStore", "capabilities", "checks_for", "sample_example", "sample_state"]
 
 OpenStore = Callable[[], Any]
 """Opens the store at one place; every call opens the same place again."""
@@ -104,21 +104,34 @@ def sample_example(item: str, name: str = "") -> Example:
         item: The item it comes from.
         name: Rows with different names have different ids; by default the item's.
     """
-    made = _scripted_example()
+    made = _scripted()[1]
     name = name or item
     provenance = made.provenance.model_copy(update={"item": item})
     id = "ex-" + "".join(f"{ord(c):x}-" for c in name[:40])
     return made.model_copy(update={"id": id, "question": f"Question {name}?", "provenance": provenance})
 
 
+def sample_state(item: str, note: str = "") -> dict[str, Any]:
+    """Return the JSON of a finished `ItemState` as the loop makes it.
+
+    Args:
+        item: Its id.
+        note: Makes it another state.
+    """
+    return {**json.loads(_scripted()[0]), "item": item, "note": note}
+
+
 @cache
-def _scripted_example() -> Example:
+def _scripted() -> tuple[str, Example]:
     recipe = Recipe.for_domain("math_objects")
-    ports = Ports(models=scripted_models(too_easy_rounds=0))
+    models: dict[str, Model] = dict(scripted_models(too_easy_rounds=0).items())
+    ports = Ports(models=models)
     rules = ports.measured(Rules(recipe, EvaluationProtocol.create(recipe.domain)))
     source = Source.create("Drum 13 of the amber gauge gives 1000.5 litres.", id="drums.md")
-    state = start(source, item="it-001", run="run-conformance", fence_key="0123456789abcdef")
-    return example_from(rules, source, drive(rules, source, state, ports))
+    state = drive(
+        rules, source, start(source, item="it-001", run="run-conformance", fence_key="0123456789abcdef"), ports
+    )
+    return json.dumps(state.to_json()), example_from(rules, source, state)
 
 
 # Records.
@@ -133,7 +146,7 @@ def an_item_nobody_finished_is_none(open_store: OpenStore) -> None:
 
 def a_finished_item_and_its_row_come_back_as_they_were(open_store: OpenStore) -> None:
     """State and row are equal to what was given, field by field."""
-    state, row = {"status": "accepted", "n": [1, 2.5, None, True, "ü"]}, sample_example("it-1")
+    state, row = sample_state("it-1", "ü – 1 \u2028"), sample_example("it-1")
     with _opened(open_store) as store:
         _equal(store.finish("it-1", state, row), True, "finish() of a new item with a new row")
         _equal(store.finished("it-1"), state, "finished()")
@@ -143,8 +156,8 @@ def a_finished_item_and_its_row_come_back_as_they_were(open_store: OpenStore) ->
 def an_item_without_a_row_is_kept(open_store: OpenStore) -> None:
     """A refused item is finished all the same."""
     with _opened(open_store) as store:
-        _equal(store.finish("it-1", {"status": "refused"}, None), True, "finish() without a row")
-        _equal(store.finished("it-1"), {"status": "refused"}, "finished()")
+        _equal(store.finish("it-1", sample_state("it-1"), None), True, "finish() without a row")
+        _equal(store.finished("it-1"), sample_state("it-1"), "finished()")
         _equal(tuple(store.examples()), (), "examples()")
 
 
@@ -153,7 +166,7 @@ def finishing_twice_is_finishing_once(open_store: OpenStore) -> None:
     row = sample_example("it-1")
     with _opened(open_store) as store:
         for turn in ("first", "second"):
-            _equal(store.finish("it-1", {"n": 1}, row), True, f"the {turn} finish() of one item")
+            _equal(store.finish("it-1", sample_state("it-1", "1"), row), True, f"the {turn} finish() of one item")
         _equal(tuple(store.examples()), (row,), "examples()")
 
 
@@ -161,9 +174,9 @@ def the_first_finish_of_an_item_counts(open_store: OpenStore) -> None:
     """An item has one state and at most one row, whatever comes later."""
     first, later = sample_example("it-1", "first"), sample_example("it-1", "later")
     with _opened(open_store) as store:
-        store.finish("it-1", {"n": 1}, first)
-        store.finish("it-1", {"n": 2}, later)
-        _equal(store.finished("it-1"), {"n": 1}, "the state after a second finish() with another one")
+        store.finish("it-1", sample_state("it-1", "1"), first)
+        store.finish("it-1", sample_state("it-1", "2"), later)
+        _equal(store.finished("it-1"), sample_state("it-1", "1"), "the state after a second finish() with another one")
         _equal(tuple(store.examples()), (first,), "the rows after a second finish() with another one")
 
 
@@ -171,23 +184,27 @@ def a_row_of_another_item_is_refused_and_the_item_kept(open_store: OpenStore) ->
     """Row ids are unique: the second item is finished without its row, and stays so when it is given again."""
     first, second = sample_example("it-1", "same"), sample_example("it-2", "same")
     with _opened(open_store) as store:
-        _equal(store.finish("it-1", {"n": 1}, first), True, "finish() with a new row")
+        _equal(store.finish("it-1", sample_state("it-1", "1"), first), True, "finish() with a new row")
         for turn in ("first", "second"):
-            _equal(store.finish("it-2", {"n": 2}, second), False, f"the {turn} finish() with a row of another item")
-        _equal(store.finished("it-2"), {"n": 2}, "the state of the item whose row was there already")
-        _equal(store.finish("it-1", {"n": 1}, first), True, "finish() of the first item again")
+            _equal(
+                store.finish("it-2", sample_state("it-2", "2"), second),
+                False,
+                f"the {turn} finish() with a row of another item",
+            )
+        _equal(store.finished("it-2"), sample_state("it-2", "2"), "the state of the item whose row was there already")
+        _equal(store.finish("it-1", sample_state("it-1", "1"), first), True, "finish() of the first item again")
         _equal(tuple(store.examples()), (first,), "examples()")
 
 
 def changing_a_state_afterwards_changes_nothing(open_store: OpenStore) -> None:
     """What the caller does to the dictionary it gave, or got, stays with the caller."""
-    state: dict[str, Any] = {"history": [1]}
+    state = sample_state("it-1")
     with _opened(open_store) as store:
         store.finish("it-1", state, None)
-        state["history"].append(2)
-        _equal(store.finished("it-1"), {"history": [1]}, "the state after the caller changed the one it gave")
-        (store.finished("it-1") or {})["history"].append(3)
-        _equal(store.finished("it-1"), {"history": [1]}, "the state after the caller changed the one it got")
+        state["history"].clear()
+        _equal(store.finished("it-1"), sample_state("it-1"), "the state after the caller changed the one it gave")
+        (store.finished("it-1") or {})["history"].clear()
+        _equal(store.finished("it-1"), sample_state("it-1"), "the state after the caller changed the one it got")
 
 
 def rows_without_a_plan_come_in_the_order_they_were_finished(open_store: OpenStore) -> None:
@@ -195,35 +212,41 @@ def rows_without_a_plan_come_in_the_order_they_were_finished(open_store: OpenSto
     items = [f"it-{n}" for n in (5, 1, 9, 3)]
     with _opened(open_store) as store:
         for item in items:
-            store.finish(item, {}, sample_example(item))
+            store.finish(item, sample_state(item), sample_example(item))
         _equal([row.provenance.item for row in store.examples()], items, "the items of examples()")
 
 
 def what_cannot_be_kept_is_refused_whole(open_store: OpenStore) -> None:
     """A state that is no JSON leaves neither item nor row, or both."""
-    for n, bad in enumerate(({"x": float("nan")}, {"x": object()}, {"x": {1, 2}})):
+    for n, value in enumerate((float("nan"), object(), {1, 2})):
         item = f"it-{n}"
+        bad = {**sample_state(item), "prompts": {"weak": value}}
         with _opened(open_store) as store:
             try:
                 store.finish(item, bad, sample_example(item))
             except (*_REFUSALS, TypeError):
-                _equal(store.finished(item), None, f"the item whose state {shorten(bad)} was refused")
+                _equal(store.finished(item), None, f"the item whose state {shorten(value)} was refused")
                 _equal([e for e in store.examples() if e.provenance.item == item], [], "its rows")
             else:
-                _true(store.finished(item) is not None, f"finish() took {shorten(bad)} but the item is not there.")
-            _equal(store.finish(f"{item}-next", {}, None), True, "finish() after a state that is no JSON")
+                _true(store.finished(item) is not None, f"finish() took {shorten(value)} but the item is not there.")
+            _equal(
+                store.finish(f"{item}-next", sample_state(f"{item}-next"), None),
+                True,
+                "finish() after a state that is no JSON",
+            )
 
 
 def hostile_texts_come_back_as_they_were_or_are_refused(open_store: OpenStore) -> None:
     """No value of a state is changed, revived into an object, cut or executed."""
     with _opened(open_store) as store:
         for name, value in _HOSTILE.items():
-            state = {"status": "refused", "value": value}
-            if _kept(lambda item=name, given=state: store.finish(item, given, None)):
+            state = sample_state(name, value if isinstance(value, str) else json.dumps(value))
+            state["candidate"]["check"]["spec"] = {"value": value}
+            if _kept(partial(store.finish, name, state, None)):
                 _same_json(store.finished(name), state, f"the state with {name}")
             else:
                 _equal(store.finished(name), None, f"the refused item {name!r}")
-        _equal(store.finish("plain", {}, None), True, "finish() after hostile texts")
+        _equal(store.finish("plain", sample_state("plain"), None), True, "finish() after hostile texts")
 
 
 def hostile_rows_come_back_as_they_were_or_are_refused(open_store: OpenStore) -> None:
@@ -240,7 +263,7 @@ def hostile_rows_come_back_as_they_were_or_are_refused(open_store: OpenStore) ->
                     "check": AnswerCheck(kind="number", spec={"value": value}),
                 }
             )
-            if _kept(lambda given=row: store.finish(given.provenance.item, {}, given)):
+            if _kept(partial(store.finish, row.provenance.item, sample_state(row.provenance.item), row)):
                 wanted.append(row)
             else:
                 _equal(store.finished(f"it-{name}"), None, f"the item whose row was refused ({name})")
@@ -254,11 +277,19 @@ def hostile_rows_come_back_as_they_were_or_are_refused(open_store: OpenStore) ->
 def hostile_names_are_kept_apart_or_refused(open_store: OpenStore) -> None:
     """Whatever an item is called, its state is found under that name and no other."""
     with _opened(open_store) as store:
-        kept = [name for name in _HOSTILE_NAMES if _kept(lambda item=name: store.finish(item, {"name": item}, None))]
+        kept = [
+            name
+            for name in _HOSTILE_NAMES
+            if _kept(partial(store.finish, name, sample_state("it-1", f"is called {name}"), None))
+        ]
         _true("'; DROP TABLE item; --" in kept, "An item id of plain characters was refused.")
         for name in _HOSTILE_NAMES:
             found = store.finished(name) if name in kept else _refused_or_none(store, name)
-            _same_json(found, {"name": name} if name in kept else None, f"the item {shorten(name, 40)}")
+            _same_json(
+                found,
+                sample_state("it-1", f"is called {name}") if name in kept else None,
+                f"the item {shorten(name, 40)}",
+            )
 
 
 def many_threads_may_finish_items_at_once(open_store: OpenStore) -> None:
@@ -267,14 +298,15 @@ def many_threads_may_finish_items_at_once(open_store: OpenStore) -> None:
     with _opened(open_store) as store:
 
         def own(item: str) -> bool:
-            return bool(store.finish(item, {"item": item}, sample_example(item)))
+            return bool(store.finish(item, sample_state(item), sample_example(item)))
 
         def shared(item: str) -> bool:
-            return bool(store.finish(f"{item}-same", {"item": item}, sample_example(f"{item}-same", "same")))
+            other = f"{item}-same"
+            return bool(store.finish(other, sample_state(other), sample_example(other, "same")))
 
         _equal(sum(_at_once(own, [*items, *items])), 2 * len(items), "finish() that kept the row, each item twice")
         _equal(sum(_at_once(shared, items)), 1, "finish() that kept the one row of many items")
-        _equal([store.finished(item) for item in items], [{"item": item} for item in items], "the states")
+        _equal([store.finished(item) for item in items], [sample_state(item) for item in items], "the states")
         rows = [row.id for row in store.examples()]
         _equal(len(rows), len(items) + 1, "the number of rows")
         _equal(len(set(rows)), len(rows), "the number of different rows")
@@ -286,7 +318,7 @@ def rows_come_in_the_order_of_the_plan(open_store: OpenStore) -> None:
     with _opened(open_store) as store:
         store.register_items([(item, place, "s") for place, item in enumerate(plan)])
         for item in ("it-2", "late", "it-1", "it-3"):
-            store.finish(item, {}, sample_example(item))
+            store.finish(item, sample_state(item), sample_example(item))
         _equal([row.provenance.item for row in store.examples()], [*plan, "late"], "the items of examples()")
         _equal(store.finished("it-9"), None, "an item that is neither registered nor finished")
         store.register_items([(item, place, "s") for place, item in enumerate(reversed(plan))])
@@ -300,36 +332,48 @@ def a_reopened_store_gives_the_same(open_store: OpenStore) -> None:
     items = [f"it-{n}" for n in (2, 0, 1)]
     with _opened(open_store) as store:
         for item in items:
-            store.finish(item, {"item": item, "odd": "\x00\u2028"}, sample_example(item))
-        store.finish("it-3", {"n": 3}, sample_example("it-3", "it-0"))
+            store.finish(item, sample_state(item, "\x00\u2028"), sample_example(item))
+        store.finish("it-3", sample_state("it-3", "3"), sample_example("it-3", "it-0"))
         before = tuple(store.examples())
     for _ in range(2):
         with _opened(open_store) as store:
             _equal(tuple(store.examples()), before, "examples() after opening again")
             for item in items:
-                _equal(store.finished(item), {"item": item, "odd": "\x00\u2028"}, f"{item} after opening again")
-            _equal(store.finish("it-3", {"n": 3}, sample_example("it-3", "it-0")), False, "a duplicate given again")
+                _equal(store.finished(item), sample_state(item, "\x00\u2028"), f"{item} after opening again")
+            _equal(
+                store.finish("it-3", sample_state("it-3", "3"), sample_example("it-3", "it-0")),
+                False,
+                "a duplicate given again",
+            )
 
 
 def of_two_openings_only_one_writes(open_store: OpenStore) -> None:
     """A second opening is refused, or the first can no longer write: two processes never work on one run."""
     first = open_store()
     try:
-        first.finish("it-1", {"by": "first"}, None)
+        first.finish("it-1", sample_state("it-1", "by the first"), None)
         try:
             second = open_store()
         except AutodataError:
-            _equal(first.finish("it-2", {"by": "first"}, None), True, "finish() after another opening was refused")
+            _equal(
+                first.finish("it-2", sample_state("it-2", "by the first"), None),
+                True,
+                "finish() after another opening was refused",
+            )
             return
         try:
-            _equal(second.finished("it-1"), {"by": "first"}, "what the second opening finds")
+            _equal(second.finished("it-1"), sample_state("it-1", "by the first"), "what the second opening finds")
             try:
-                first.finish("it-2", {"by": "first"}, sample_example("it-2"))
+                first.finish("it-2", sample_state("it-2", "by the first"), sample_example("it-2"))
             except AutodataError:
                 _equal(second.finished("it-2"), None, "the item of the opening that was taken over")
             else:
                 raise AssertionError("Two openings of one run write; the older one must be refused.")
-            _equal(second.finish("it-2", {"by": "second"}, None), True, "finish() in the later opening")
+            _equal(
+                second.finish("it-2", sample_state("it-2", "by the second"), None),
+                True,
+                "finish() in the later opening",
+            )
         finally:
             _close(second)
     finally:
@@ -371,6 +415,33 @@ def a_lost_send_is_flagged_and_stays_counted(open_store: OpenStore) -> None:
         _equal(journal.spent(), total, "spent() after a lost send and a reply")
 
 
+def a_reply_is_found_before_it_is_on_the_disk(open_store: OpenStore) -> None:
+    """Nobody need wait for `done` to ask again: the reply is found at once, and what is written later comes after it."""
+    with _opened(open_store) as journal:
+        for n in range(20):
+            _send(journal, f"k{n}")
+            recorded = journal.done(f"k{n}", _REPLY)
+            _equal(journal.lookup(f"k{n}"), _REPLY, "lookup() right after done()")
+        _send(journal, "later")
+        _true(recorded.done(), "A later send() is on the disk before the reply that was given earlier.")
+        _equal(journal.spent().calls, 21, "spent().calls after the later send()")
+
+
+def what_is_charged_goes_before_what_the_reply_says(open_store: OpenStore) -> None:
+    """Several tries of one call cost more than its reply says; reserved tokens count until they are settled."""
+    charged = Usage(calls=3, input_tokens=50, output_tokens=7, cost_usd=1.5, estimated=True)
+    request = {"role": "weak", "item": "it-1", "step": "s"}
+    with _opened(open_store) as journal:
+        for key in ("done", "failed", "free", "open", "open"):
+            _wait(journal.send(key, request, _IDENTITY, 0.25, 100))
+        _wait(journal.done("done", _REPLY, charged))
+        _wait(journal.failed("failed", "timeout", 0.125, charged))
+        _wait(journal.failed("free", "refused", charged=Usage()))
+        _equal(journal.lookup("done"), _REPLY, "the reply of a call that is charged more")
+        lost = Usage(calls=2, input_tokens=200, cost_usd=0.5, estimated=True)
+        _equal(journal.spent(), charged.plus(charged).plus(lost), "spent()")
+
+
 def a_failed_call_may_be_asked_again(open_store: OpenStore) -> None:
     """An error is no reply; what it may have cost is counted, and asking again is not a lost send."""
     with _opened(open_store) as journal:
@@ -397,7 +468,10 @@ def a_failure_that_cost_nothing_counts_nothing(open_store: OpenStore) -> None:
 def settling_what_was_never_announced_is_refused(open_store: OpenStore) -> None:
     """A reply to a call that nobody sent is a fault of the program, and hurts no other call."""
     with _opened(open_store) as journal:
-        for what, settle in (("done", lambda: journal.done("k", _REPLY)), ("failed", lambda: journal.failed("k", "x"))):
+        for what, settle in (
+            ("done", partial(journal.done, "k", _REPLY)),
+            ("failed", partial(journal.failed, "k", "x")),
+        ):
             try:
                 _wait(settle())
             except (AutodataError, LookupError):
@@ -431,8 +505,8 @@ def hostile_replies_come_back_as_they_were_or_are_refused(open_store: OpenStore)
             text = value if isinstance(value, str) else json.dumps(value)
             reply = ModelReply(text=text, served=text[:1000], usage=Usage(calls=1))
             request = {"role": "weak", "item": "it", "step": "s", "view": {"value": value}, "text": text}
-            kept = _kept(lambda k=name, asked=request: _wait(journal.send(k, asked, {"params": asked}, 0.0)))
-            if kept and _kept(lambda k=name, given=reply: _wait(journal.done(k, given))):
+            kept = _settled(journal.send, name, request, {"params": request}, 0.0)
+            if kept and _settled(journal.done, name, reply):
                 _equal(journal.lookup(name), reply, f"the reply with {name}")
             else:
                 _equal(journal.lookup(name), None, f"the refused reply with {name}")
@@ -516,6 +590,8 @@ _CHECKS: tuple[tuple[Check, frozenset[Capability]], ...] = (
     (of_two_openings_only_one_writes, _needs("records", "fencing")),
     (a_call_has_no_reply_until_it_is_done, _needs("journal")),
     (a_lost_send_is_flagged_and_stays_counted, _needs("journal")),
+    (a_reply_is_found_before_it_is_on_the_disk, _needs("journal")),
+    (what_is_charged_goes_before_what_the_reply_says, _needs("journal")),
     (a_failed_call_may_be_asked_again, _needs("journal")),
     (a_failure_that_cost_nothing_counts_nothing, _needs("journal")),
     (settling_what_was_never_announced_is_refused, _needs("journal")),
@@ -561,6 +637,10 @@ def _kept(write: Callable[[], object]) -> bool:
     except _REFUSALS:
         return False
     return True
+
+
+def _settled(write: Callable[..., Future[Any]], *values: Any) -> bool:
+    return _kept(lambda: _wait(write(*values)))
 
 
 def _refused_or_none(store: Any, name: str) -> Any:

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from autodata_adapters.sources.mapped import FORMS, SourceIndex, parse_mapping, read_rows
-from autodata_cli.cards import Card, Quoted, Table, card_markdown, card_text, run_card
+from autodata_cli.cards import Card, Quoted, Table, card_markdown, card_text
+from autodata_cli.gate_tables import run_card
 from autodata_core.agreement import Confusion, GateFigures
 from autodata_core.errors import RecordError
 from autodata_core.records import Source
@@ -494,7 +495,7 @@ def test_the_card_of_a_run_needs_figures_only():
 
 @pytest.mark.parametrize(("share", "shown"), [(0.99961, "0.999"), (1.0, "1.000"), (0.0004, "0.000"), (0.29, "0.290")])
 def test_shares_never_flatter(share, shown):
-    from autodata_cli.cards import _down
+    from autodata_cli.gate_tables import _down
 
     assert f"{_down(share, 3):.3f}" == shown
 

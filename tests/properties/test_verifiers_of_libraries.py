@@ -144,15 +144,18 @@ def test_polynomials_are_equal_exactly_when_their_coefficients_are(one: list[int
     st.sampled_from(["sin", "cos", "atan", "exp", "ln", "sqrt"]), st.fractions(Fraction(1, 50), 50, max_denominator=999)
 )
 def test_an_interval_holds_the_value_that_more_digits_give(name: str, at: Fraction) -> None:
-    from autodata_adapters.verifiers import mathematics as module
+    from autodata_adapters.verifiers.mathematics.arithmetic import Work, sign
+    from autodata_adapters.verifiers.mathematics.reading import read
+    from autodata_adapters.verifiers.mathematics.values import evaluate
 
-    form = module._read(f"{name}(x)", ("x",))
-    loose, tight = (module._values(form, {"x": at}, bits, module._Work()) for bits in (64, 1024))
+    form = read(f"{name}(x)", ("x",))
+    loose, tight = (evaluate(form, {"x": at}, bits, Work()) for bits in (64, 1024))
     assert loose is not None
     assert tight is not None
-    (low, high), (inner_low, inner_high) = loose[0].interval(loose[1][0]), tight[0].interval(tight[1][0])
-    assert module._sign(loose[0].mp.mpf_sub(inner_low, low, 64, "d")) >= 0
-    assert module._sign(loose[0].mp.mpf_sub(high, inner_high, 64, "d")) >= 0
+    (low, high), (inner_low, inner_high) = (found.arithmetic.interval(found.parts[0]) for found in (loose, tight))
+    subtracted = loose.arithmetic.mp.mpf_sub
+    assert sign(subtracted(inner_low, low, 64, "d")) >= 0
+    assert sign(subtracted(high, inner_high, 64, "d")) >= 0
 
 
 SMALL_JSON = st.recursive(
