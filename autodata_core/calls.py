@@ -32,6 +32,8 @@ _CREDIBLE_EXCESS = 8
 _MOST_LOSSES = 2
 """So often a call may go without an answer in one session; the next session asks it again."""
 _WAIT_S = 0.02
+_NOT_BILLED = ("unreachable:", "rate_limit:", "bad_request:", "context_length:")
+"""Starts of errors of calls that nobody worked on: nobody was there, or the request was refused."""
 
 
 class CallJournal(Protocol):
@@ -139,7 +141,17 @@ class _Call(NamedTuple):
 
     key: str
     content: Mapping[str, Any]
+    model: Mapping[str, Any]
     bound: _Bound
+
+
+class _Identity(NamedTuple):
+    """A model's identity in the forms that a call needs."""
+
+    record: ModelIdentity
+    content: Mapping[str, Any]
+    asked: str
+    """Without what is known only after the first reply."""
 
 
 @dataclass
@@ -150,8 +162,8 @@ class _Session:
     """Tokens of the longest reply."""
     lost: Counter[str] = field(default_factory=Counter)
     """By key: how often a call went without an answer."""
-    identity: tuple[ModelIdentity, str] | None = None
-    """The model's identity with its text, which is the same for every call."""
+    identity: _Identity | None = None
+    """The same for every call, as a rule."""
 
 
 @dataclass(frozen=True)
@@ -219,11 +231,11 @@ class JournaledModel:
         return self._answered(call, tries, reply)
 
     def _call(self, request: ModelRequest) -> _Call:
-        identity = self.identity
-        if self._session.identity is None or self._session.identity[0] is not identity:
-            self._session.identity = (identity, _asked_model(identity))
+        known, identity = self._session.identity, self.identity
+        if known is None or known.record is not identity:
+            self._session.identity = known = _Identity(identity, identity.to_json(), _asked_model(identity))
         content = _content(request)
-        return _Call(_key(content, self._session.identity[1]), content, self._bound(request, identity))
+        return _Call(_key(content, known.asked), content, known.content, self._bound(request, identity))
 
     def _known(self, call: _Call) -> ModelReply | None:
         known = self.journal.lookup(call.key)
@@ -254,8 +266,7 @@ class JournaledModel:
 
     def _send(self, call: _Call) -> Future[bool]:
         crashpoint("call.reserved")
-        identity = self.identity.to_json()
-        return self.journal.send(call.key, call.content, identity, call.bound.usd, call.bound.tokens)
+        return self.journal.send(call.key, call.content, call.model, call.bound.usd, call.bound.tokens)
 
     def _note_loss(self, call: _Call, repeated: bool) -> None:
         if repeated and not self._session.lost[call.key]:
@@ -271,7 +282,7 @@ class JournaledModel:
             reply = self._charged(call, reply)
             self._session.longest = max(self._session.longest, reply.usage.output_tokens)
             self.journal.done(call.key, reply, tries.settle(reply.usage))
-        elif reply.error.startswith("unreachable:"):  # nobody was there to bill it
+        elif reply.error.startswith(_NOT_BILLED):
             self.journal.failed(call.key, reply.error, charged=tries.abandon())
         else:
             charged = tries.settle(None)

@@ -84,7 +84,7 @@ class JudgeControl:
     """One control: what the judge is asked, and which marks come out right."""
 
     name: str
-    """`praise`, `wrong`, `swapped` or `right`."""
+    """`praise`, `wrong`, `swapped`, `right`, or `carried_0` and on."""
     view: RubricJudgeView | VerifiableJudgeView
     full: bool
     """True when the answer earns everything, False when it earns nothing."""
@@ -105,25 +105,37 @@ class JudgeControl:
         return Fraction(earned, sum(c.weight for c in rubric if c.weight > 0)) <= _CHANCE
 
 
-def judge_controls(candidate: Candidate, item: str) -> tuple[JudgeControl, ...]:
+def judge_controls(candidate: Candidate, item: str, carried: Sequence[str] = ()) -> tuple[JudgeControl, ...]:
     """Return the controls for a candidate that a judge marked: praise, a wrong answer, a swapped rubric, a right answer.
+
+    Answers that may speak to the judge are carried to another rubric or reference as well: whatever they tell a judge, in
+    any language or disguise, they tell it there too, where they earn nothing.
 
     Args:
         candidate: With a rubric, or with a check of kind `judge`.
         item: Chooses the known answer, so that a judge does not always see the same one.
+        carried: Answers that earned the row and are to be tried this way.
     """
     known = BANK[int(fingerprint([item, candidate.question])[:8], 16) % len(BANK)]
-    own = candidate.reference_answer
-    if candidate.rubric is None:
-        return (
-            JudgeControl("praise", VerifiableJudgeView(answer=PRAISE, reference_answer=own), full=False),
-            JudgeControl("wrong", VerifiableJudgeView(answer=known.result, reference_answer=own), full=False),
-            JudgeControl("swapped", VerifiableJudgeView(answer=own, reference_answer=known.result), full=False),
-            JudgeControl("right", VerifiableJudgeView(answer=own, reference_answer=own), full=True),
-        )
+    own, rubric = candidate.reference_answer, candidate.rubric
+
+    def under_own(answer: str) -> RubricJudgeView | VerifiableJudgeView:
+        if rubric is None:
+            return VerifiableJudgeView(answer=answer, reference_answer=own)
+        return RubricJudgeView(answer=answer, rubric=rubric)
+
+    def under_known(answer: str) -> RubricJudgeView | VerifiableJudgeView:
+        if rubric is None:
+            return VerifiableJudgeView(answer=answer, reference_answer=known.result)
+        return RubricJudgeView(answer=answer, rubric=known.rubric)
+
     return (
-        JudgeControl("praise", RubricJudgeView(answer=PRAISE, rubric=candidate.rubric), full=False),
-        JudgeControl("wrong", RubricJudgeView(answer=known.answer, rubric=candidate.rubric), full=False),
-        JudgeControl("swapped", RubricJudgeView(answer=own, rubric=known.rubric), full=False),
-        JudgeControl("right", RubricJudgeView(answer=known.answer, rubric=known.rubric), full=True),
+        JudgeControl("praise", under_own(PRAISE), full=False),
+        JudgeControl("wrong", under_own(known.result if rubric is None else known.answer), full=False),
+        JudgeControl("swapped", under_known(own), full=False),
+        JudgeControl("right", under_own(own) if rubric is None else under_known(known.answer), full=True),
+        *(
+            JudgeControl(f"carried_{n}", under_known(answer), full=False)
+            for n, answer in enumerate(dict.fromkeys(carried))
+        ),
     )

@@ -34,21 +34,16 @@ def ask_critics(turn: Turn, state: ItemState, candidate: Candidate) -> Step:
     for name in turn.rules.protocol.critics:
         if name in state.opinions:
             continue
-        step = f"r{state.round}.critic.{name}"
-        view = _view(turn.source, candidate, see_source=name in _SEE_SOURCE)
-        messages = render_critic(name, view, turn.rules.protocol.safety.negative_list, turn.fence(state, step))
-        ask = turn.ask(
-            state, step, CRITICS[name], messages, response_schema=reply_schema("critic"), view=view.to_json()
-        )
-        heard_ = _opinion(turn, state, ask, step, name)
+        ask = _critic_ask(turn, state, candidate, name)
+        heard_ = _opinion(turn, state, ask, f"r{state.round}.critic.{name}", name)
         if heard_ is None:
             asks.append(ask)
             continue
-        state, again = heard_.state, heard_.asks
+        state = heard_.state
         if state.done or state.phase != "check":
             return heard_
-        if again:  # an unreadable verdict is asked for again beside those that are still open
-            return ask_critics(turn.unheard(), state, candidate)
+        if heard_.asks:  # unreadable: asked again, while what the others said is heard
+            asks.append(_critic_ask(turn, state, candidate, name))
     if asks:
         return Step(state, tuple(asks))
     against = {name: o for name, o in state.opinions.items() if not o.passed}
@@ -58,6 +53,13 @@ def ask_critics(turn: Turn, state: ItemState, candidate: Candidate) -> Step:
     detail = "; ".join(f"{name}: {o.why.strip() or 'no reason given'}" for name, o in against.items())
     kind = ReasonKind.UNSAFE if set(against) == {"safety"} else ReasonKind.FAILED_QUALITY
     return refuse(state, Reason(kind=kind, stage="check", detail=f"critics refuse it ({detail})"))
+
+
+def _critic_ask(turn: Turn, state: ItemState, candidate: Candidate, name: str) -> ModelAsk:
+    step = f"r{state.round}.critic.{name}"
+    view = _view(turn.source, candidate, see_source=name in _SEE_SOURCE)
+    messages = render_critic(name, view, turn.rules.protocol.safety.negative_list, turn.fence(state, step))
+    return turn.ask(state, step, CRITICS[name], messages, response_schema=reply_schema("critic"), view=view.to_json())
 
 
 def _view(source: Source, candidate: Candidate, *, see_source: bool) -> CriticView:

@@ -5,15 +5,18 @@ The cheapest first: the policy, a rubric that got easier, the judge's controls, 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 
 from autodata_core.controls import judge_controls
 from autodata_core.critics import debate
 from autodata_core.item import ItemState, Step
 from autodata_core.judging import judge, judge_view
-from autodata_core.leaks import shared_words
+from autodata_core.leaks import scripts_of, shared_words
 from autodata_core.ports import Ask, VerifierReply, VerifyAsk
+from autodata_core.prompts import visible
 from autodata_core.records import Attempt, Candidate, Reason, ReasonKind, Round
+from autodata_core.safety import find_instructions
 from autodata_core.screening import review
 from autodata_core.turn import Turn, candidate_of, changed, finished_round, refuse, scores_of
 
@@ -100,7 +103,10 @@ def _controls(turn: Turn, state: ItemState, candidate: Candidate) -> Step:
     if not judged or turn.rules.protocol.judge_controls == "off":
         return Step(state)
     asks: list[Ask] = []
-    for control in judge_controls(candidate, state.item):
+    strict = turn.rules.protocol.judge_controls == "strict"
+    carried = [a.answer or "" for a in state.strong if strict or _may_plead(a, candidate)]
+    controls = judge_controls(candidate, state.item, carried)
+    for control in controls:
         name = f"judge.{control.name}"
         if name in state.controls:
             continue
@@ -115,8 +121,7 @@ def _controls(turn: Turn, state: ItemState, candidate: Candidate) -> Step:
         state = changed(state, controls={**state.controls, name: right})
     if asks:
         return Step(state, tuple(asks))
-    strict = turn.rules.protocol.judge_controls == "strict"
-    fatal = [c for c in judge_controls(candidate, state.item) if strict or c.fatal]
+    fatal = [c for c in controls if strict or c.fatal]
     failed = [c.name for c in fatal if not state.controls[f"judge.{c.name}"]]
     if not failed:
         return Step(state)
@@ -125,6 +130,28 @@ def _controls(turn: Turn, state: ItemState, candidate: Candidate) -> Step:
     state = changed(state, reasons=(reason,))
     history = (*state.history, finished_round(turn, state))
     return Step(changed(state, status="quarantined", history=history, note=detail))
+
+
+def _may_plead(attempt: Attempt, candidate: Candidate) -> bool:
+    """Return whether an answer may speak to the judge.
+
+    It reads as instructions, speaks of judging where nothing that was asked does, is written in a script of its own, or holds
+    what a prompt would not show as it is. Such an answer costs one more call, not the row.
+    """
+    answer = attempt.answer or ""
+    asked = f"{candidate.question} {candidate.context} {candidate.reference_answer}"
+    if _OF_JUDGING.search(answer) and not _OF_JUDGING.search(asked):
+        return True
+    if not scripts_of(answer) <= scripts_of(asked) or _OF_FENCES.search(answer):
+        return True
+    return visible(answer) != answer or bool(find_instructions(answer))
+
+
+_OF_JUDGING = re.compile(
+    r"\b(?:verdicts?|rubrics?|criteri\w+|grad(?:e[ds]?|ers?|ing)|judg\w+|mark(?:s|ing|ers?)|checklists?|10 ?/ ?10)(?!\w)",
+    re.IGNORECASE,
+)
+_OF_FENCES = re.compile(r"[<>‹›＜＞«»]{3}")
 
 
 def _final_check(turn: Turn, state: ItemState, candidate: Candidate) -> Step:

@@ -5,8 +5,10 @@ Gates that ask a model are in `screening`; what a solver scored is judged in `ac
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 from autodata_core.citations import find_quote
@@ -14,7 +16,8 @@ from autodata_core.leaks import find_leaks
 from autodata_core.recipe import Rules
 from autodata_core.records import Candidate, Reason, ReasonKind, Source
 from autodata_core.rubrics import rubric_faults
-from autodata_core.safety import SafetyRules, neutralise, screen_texts
+from autodata_core.safety import SafetyRules, find_instructions, neutralise, screen_texts
+from autodata_core.verify import fold_text, numbers_in
 
 __all__ = ["GATES", "Gate", "admitted", "check_kinds", "refusals"]
 
@@ -53,8 +56,49 @@ def _form(candidate: Candidate, source: Source, rules: Rules) -> tuple[str, ...]
     if candidate.check is not None:
         kinds = check_kinds(rules)
         if candidate.check.kind not in kinds:
-            found.append(f"check.kind is one of {', '.join(kinds)}, got {candidate.check.kind[:40]!r}")
+            found.append(f"check.kind is one of {', '.join(kinds)}")
+        if any(_UNFIT & set(find_instructions(text)) for text in _strings(candidate.check.spec)):
+            found.append("check.spec holds marks of a chat template or characters that nobody sees")
+        if candidate.check.kind == "text":
+            found += _contradictions(candidate.check.spec.get("accepted"))
     return tuple(found)
+
+
+_UNFIT = {"role_tokens", "hidden_characters"}
+
+
+def _strings(value: Any) -> Iterator[str]:
+    """Yield every text in a spec, keys included."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            yield key
+            yield from _strings(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _strings(inner)
+
+
+_OPPOSITES = (frozenset({"yes", "no"}), frozenset({"true", "false"}))
+
+
+def _contradictions(accepted: Any) -> list[str]:
+    """Return why a list of accepted answers cannot be right: two of them differ in a number alone, or are yes and no."""
+    texts = [fold_text(text) for text in accepted if isinstance(text, str)] if isinstance(accepted, list) else []
+    if any(pair <= set(texts) for pair in _OPPOSITES):
+        return ["two of the accepted answers exclude each other"]
+    numbers: dict[str, set[Fraction]] = {}
+    for text in texts[:_ACCEPTED_READ]:
+        stated = set(numbers_in(text))
+        around = " ".join(_DIGITS.sub(" ", text).split())
+        if stated and numbers.setdefault(around, stated) != stated:
+            return ["two of the accepted answers differ in their numbers alone, so one of them is wrong"]
+    return []
+
+
+_DIGITS = re.compile(r"[-+]?[\d.,/]*\d")
+_ACCEPTED_READ = 20
 
 
 def check_kinds(rules: Rules) -> tuple[str, ...]:
@@ -83,7 +127,8 @@ def _safety(candidate: Candidate, source: Source, rules: Rules) -> tuple[str, ..
 
 
 def _texts(candidate: Candidate) -> dict[str, str]:
-    texts = {name: getattr(candidate, name) for name in ("context", "question", "reference_answer")}
+    texts = {name: getattr(candidate, name) for name in ("context", "question", "reference_answer", "question_type")}
+    texts |= {f"skill {n}": skill for n, skill in enumerate(candidate.skills, start=1)}
     return texts | {f"criterion {n}": c.criterion for n, c in enumerate(candidate.rubric or (), start=1)}
 
 
@@ -96,6 +141,9 @@ def admitted(candidate: Candidate, safety: SafetyRules) -> tuple[Candidate, tupl
     found = screen_texts(_texts(candidate), safety)
     texts = {name: neutralise(text) for name, text in found.texts.items()}
     changes: dict[str, Any] = {name: texts[name] for name in ("context", "question", "reference_answer")}
+    # A name is one line, wherever it is shown.
+    changes["question_type"] = " ".join(texts["question_type"].split())
+    changes["skills"] = tuple(" ".join(texts[f"skill {n}"].split()) for n in range(1, len(candidate.skills) + 1))
     if candidate.rubric is not None:
         changes["rubric"] = tuple(
             c.model_copy(update={"criterion": texts[f"criterion {n}"]}) for n, c in enumerate(candidate.rubric, start=1)

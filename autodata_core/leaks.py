@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterator
 from fractions import Fraction
 
@@ -11,7 +12,7 @@ from autodata_core.records import Candidate
 from autodata_core.safety import decoded
 from autodata_core.verify import NumberVerifier, fold_text, numbers_in
 
-__all__ = ["find_leaks", "shared_words", "words_of"]
+__all__ = ["find_leaks", "scripts_of", "shared_words", "words_of"]
 
 _SHINGLE = 8
 """Words in a row that nobody writes twice by chance. Our number."""
@@ -61,6 +62,16 @@ def shared_words(one: str, other: str) -> Fraction:
     """Return the share of the words of both texts that stand in both, in [0, 1]; words without content do not count."""
     a, b = set(_content(words_of(one))), set(_content(words_of(other)))
     return Fraction(len(a & b), len(a | b)) if a | b else Fraction(0)
+
+
+def scripts_of(text: str) -> frozenset[str]:
+    """Return the scripts of whose letters a text has words: `LATIN`, `ARABIC`, `CJK`, …; a lone symbol is no word."""
+    words = [] if text.isascii() else _OTHER_WORD.findall(text)
+    names = {unicodedata.name(word[0], "").partition(" ")[0] for word in words}
+    return frozenset({"LATIN", *(names - {"", "LATIN", "MATHEMATICAL", "GREEK"})})
+
+
+_OTHER_WORD = re.compile(r"[^\W\d_\u0000-\u024f]{2,}")
 
 
 def _gives_away(text: str, candidate: Candidate) -> bool:

@@ -10,17 +10,21 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Annotated, Any, NoReturn, TypeVar
+from typing import Annotated, Any, Literal, NoReturn, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from autodata_core.declining import is_refusal
 from autodata_core.errors import shorten
 from autodata_core.ports import ModelReply
+from autodata_core.quoting import doubt
 from autodata_core.records import Candidate, Check, Criterion, FinishReason
+from autodata_core.safety import neutralise
 
 __all__ = [
     "MAX_REPLY_CHARS",
     "CriticVerdict",
+    "LessonReply",
     "Marks",
     "QualityVerdict",
     "ReplyFault",
@@ -33,6 +37,7 @@ __all__ = [
     "parse_marks",
     "parse_object",
     "parse_quality",
+    "parse_study",
     "parse_verdict",
     "reply_schema",
 ]
@@ -40,8 +45,6 @@ __all__ = [
 MAX_REPLY_CHARS = 200_000
 """A longer reply is refused unread; the largest honest one (an answer of 8k tokens) is a fifth of it."""
 _KEYS_READ = 200
-_BEHIND_CHARS = 20_000
-_LINE_CHARS = 1_000
 _MAX_DEPTH = 12
 
 # The language is optional as a whole: two runs of blanks side by side would take quadratic time on a long one.
@@ -51,35 +54,10 @@ _THOUGHTS = "think|thinking|thought|reasoning|analysis|reflection|scratchpad"
 _THINKING = re.compile(rf"\A\s*<({_THOUGHTS})>.*?</\1>", re.DOTALL | re.IGNORECASE)
 _THINKING_START = re.compile(rf"\A\s*<({_THOUGHTS})>", re.IGNORECASE)
 _THINKING_END = re.compile(rf"</(?:{_THOUGHTS})>", re.IGNORECASE)
-_OF_THE_VERDICT = re.compile(
-    r"\b(?:not?|none|true|false|correct\w*|wrong|mark(?:s|ed)?|verdict|criteri\w+|reject\w*|accept\w*|fail\w*|pass\w*|met"
-    r"|above|instead|however|but|actual\w*|attack\w*|plant\w*|inject\w*|overall)\b",
-    re.IGNORECASE,
-)
 _OBJECT_START = re.compile(r"\{(?=\s*\")")
 _KEY_BEFORE = re.compile(r"\"\s*:\Z")
 _BRACES_TRIED = 64
 """Beside a fence so many openings are tried; prose with more of them is no prose."""
-_WONT = (
-    r"can(?:no|['’])t|can not|cannot|won['’]t|will not|must decline to|am (?:unable|not able) to|['’]m (?:unable|not able) to"
-    r"|(?:do not|don['’]t) feel comfortable"
-)
-_REFUSAL = re.compile(
-    r"\A\W*(?:(?:i['’]?m|i am) (?:really |very |so )?(?:sorry|afraid)\b|sorry\b|i apologi[sz]e\b"
-    r"|i (?:must )?(?:decline|refuse)\b"
-    r"|as an ai\b|as a (?:large )?language model\b|(?:this|that|your|the) request (?:violates|is against|goes against)"
-    # "I cannot overstate how …" is an answer; a refusal names what it will not do.
-    rf"|(?:unfortunately,? |but )?i ?(?:{_WONT}) (?:help|assist|answer|provide|comply|fulfil|do (?:that|this|so)|complete"
-    r"|continue|share|discuss|engage|support|give|create|write|review|judge|mark|grade|with))",
-    re.IGNORECASE,
-)
-
-
-_QUOTATION = re.compile(
-    r"\A\s*>|\b(?:not?|never|e\.?g|for example|example|instead|wrong|plant\w*|inject\w*|contain\w*|says?|said|claim\w*|asks?"
-    r"|asked|wants?|wanted|would|quot\w*|tries|attack\w*)\b",
-    re.IGNORECASE,
-)
 
 
 class ReplyFault(Exception):
@@ -158,6 +136,20 @@ class Marks(_Strict):
     why: Annotated[str, Field(max_length=8_000)] = ""
 
 
+class LessonReply(_Strict):
+    """One note of the study role, as it came."""
+
+    text: Annotated[str, Field(min_length=1, max_length=300)]
+    question_type: Annotated[str, Field(max_length=100)] | None = None
+    evidence: Annotated[list[Annotated[str, Field(min_length=1, max_length=100)]], Field(min_length=1, max_length=50)]
+    """Ids of items."""
+    confidence: Literal["low", "medium", "high"]
+
+
+class _StudyReply(_Strict):
+    learnings: Annotated[list[LessonReply], Field(max_length=5)]
+
+
 class _Equivalence(_Strict):
     correct: bool
     why: Annotated[str, Field(max_length=8_000)] = ""
@@ -207,18 +199,9 @@ def parse_verdict(text: str) -> dict[str, Any]:
         ReplyFault: As `parse_object`; or the object may be a quotation.
     """
     found = _find_object(text)
-    if is_refusal(found.before):
-        _fault("it begins as a refusal; reply with the object alone")
-    if len(found.behind.rstrip()) > _BEHIND_CHARS:
-        _fault("there is a long text behind the object; reply with the object alone")
-    line = found.before[found.before.rfind("\n") + 1 :]
-    quoted = any(_QUOTATION.search(part) for part in {line[:_LINE_CHARS], line[-_LINE_CHARS:]})
-    if quoted or found.behind.partition("\n")[0].strip(" \t\r`.!"):
-        _fault(
-            "the JSON object stands in the middle of a sentence, so it may be a quotation; reply with the object alone"
-        )
-    if _OF_THE_VERDICT.search(found.behind):
-        _fault("there is text about the verdict behind the object; reply with the object alone")
+    why = doubt(found.before, found.behind)
+    if why:
+        _fault(why)
     return found.value
 
 
@@ -247,7 +230,10 @@ def _find_object(text: str) -> _Found:
     # A later fence is the model's correction of an earlier one. Prose behind it makes it a quotation: which one counts?
     if not fenced[last].ends_reply and any(_differs(fenced[n].text, chosen) for n in objects[:-1]):
         _fault("several JSON objects; reply with exactly one")
-    return _Found(chosen, "\n".join(around[: last + 1]), "\n".join(around[last + 1 :]))
+    others = ["" if n in objects else block.text for n, block in enumerate(fenced)]
+    before = [part for n in range(last) for part in (around[n], others[n])]
+    behind = [part for n in range(last + 1, len(fenced)) for part in (around[n], others[n])]
+    return _Found(chosen, "\n".join([*before, around[last]]), "\n".join([*behind, around[-1]]))
 
 
 @dataclass(frozen=True)
@@ -344,7 +330,7 @@ def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(made) != len(pairs):
         seen: set[str] = set()
         double = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
-        _fault(f"the key {shorten(double, 60)} stands twice in one object")
+        _fault(f"{_named(double)} stands twice in one object")
     return made
 
 
@@ -426,8 +412,25 @@ def _validate(kind: type[_Model], found: Mapping[str, Any]) -> _Model:
         if first["type"] == "missing":
             _fault(f"the key {where!r} is missing")
         if first["type"] == "extra_forbidden":
-            _fault(f"the key {shorten(where, 80)} is not known; known are {', '.join(kind.model_fields)}")
-        _fault(f"{where}: {first['msg']}, got {shorten(first['input'], 80)}")
+            _fault(f"{_named(str(first['loc'][-1]))} is not known; known are {', '.join(kind.model_fields)}")
+        _fault(f"{where}: {first['msg']}, got {_kind_of(first['input'])}")
+
+
+_PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,39}")
+
+
+def _named(key: str) -> str:
+    """Return a key for a message; one that is a text rather than a name is not quoted, as the message stands in no fence."""
+    return f"the key {key!r}" if _PLAIN_KEY.fullmatch(key) else f"a key of {len(key)} characters"
+
+
+def _kind_of(value: Any) -> str:
+    """Return what came in place of what was asked for, without its words, for the same reason."""
+    if isinstance(value, str):
+        return f"a text of {len(value)} characters"
+    if isinstance(value, list | dict):
+        return f"a {'list' if isinstance(value, list) else 'object'} of {len(value)}"
+    return shorten(value, 40)
 
 
 def parse_candidate(reply: ModelReply, *, rubric: bool) -> Candidate | Skip:
@@ -442,7 +445,7 @@ def parse_candidate(reply: ModelReply, *, rubric: bool) -> Candidate | Skip:
         except ReplyFault:
             found = {}
         if set(found) == {"skip"} and isinstance(found["skip"], str) and found["skip"].strip():
-            return Skip(found["skip"].strip()[:500])
+            return Skip(" ".join(neutralise(found["skip"]).split())[:500])
     if rubric:
         read = _read(_RubricCandidateReply, reply)
         criteria = tuple(Criterion(criterion=c.criterion, weight=c.weight) for c in read.rubric)
@@ -506,6 +509,15 @@ def parse_equivalence(reply: ModelReply) -> Marks:
     return Marks(marks=[read.correct], why=read.why)
 
 
+def parse_study(reply: ModelReply) -> tuple[LessonReply, ...]:
+    """Return the notes of the study role, at most five. What they say is not judged here.
+
+    Raises:
+        ReplyFault: It cannot be read.
+    """
+    return tuple(_read(_StudyReply, reply).learnings)
+
+
 def parse_answer(reply: ModelReply, *, value: bool) -> SolverAnswer:
     """Return a solver's answer with its flags. Never raises: an unusable answer is flagged, and is not difficulty.
 
@@ -534,11 +546,6 @@ def parse_answer(reply: ModelReply, *, value: bool) -> SolverAnswer:
     return SolverAnswer(None if flags else text, tuple(sorted(flags)))
 
 
-def is_refusal(text: str) -> bool:
-    """Return whether a text begins as refusals do."""
-    return len(text) < 2_000 and _REFUSAL.match(text) is not None
-
-
 def _finish_flags(reason: FinishReason) -> tuple[str, ...]:
     return {"length": ("truncated",), "content_filter": ("refusal",)}.get(reason, ())
 
@@ -548,7 +555,7 @@ def reply_schema(name: str) -> dict[str, Any]:
     """Return the JSON schema of a reply, for prompts and for models that can be held to one. Not to be changed.
 
     Args:
-        name: `candidate_rubric`, `candidate_check`, `quality`, `critic`, `marks`, `equivalence` or `value`.
+        name: `candidate_rubric`, `candidate_check`, `quality`, `critic`, `marks`, `equivalence`, `study` or `value`.
     """
     kinds: dict[str, type[_Strict]] = {
         "candidate_rubric": _RubricCandidateReply,
@@ -557,6 +564,7 @@ def reply_schema(name: str) -> dict[str, Any]:
         "critic": CriticVerdict,
         "marks": Marks,
         "equivalence": _Equivalence,
+        "study": _StudyReply,
         "value": _ValueReply,
     }
     return _plain_schema(kinds[name].model_json_schema())

@@ -14,12 +14,14 @@ from typing import Any, Literal
 from pydantic import Field, StrictBool, StrictFloat, StrictInt, StrictStr
 
 from autodata_core.acceptance import AcceptancePolicy, Bound, policy_from
+from autodata_core.demonstrations import Demonstration
 from autodata_core.domains import Domain, domain_named
 from autodata_core.errors import RecipeError
-from autodata_core.learnings import Learning
+from autodata_core.learnings.record import Learning, Retired, StudySettings
 from autodata_core.ports import Verifier
 from autodata_core.prompts import fixed
 from autodata_core.prompts.editable import CHALLENGER_TEXTS, CHECK_TEXTS
+from autodata_core.ready import ready_named
 from autodata_core.records import SCHEMA_VERSION, ModelIdentity, Record, fingerprint
 from autodata_core.roles import CRITICS
 from autodata_core.safety import SafetyRules
@@ -50,6 +52,13 @@ class Recipe(Record):
     check: StrictStr = Field(min_length=1)
     """What the quality check looks for."""
     learnings: tuple[Learning, ...] = ()
+    """What earlier items taught, in the order of their weight."""
+    retired: tuple[Retired, ...] = ()
+    """Learnings that are told no more, with the reason, oldest first."""
+    study: StudySettings = StudySettings()
+    """How it goes on to learn."""
+    demonstrations: tuple[Demonstration, ...] = Field(default=(), max_length=8)
+    """Accepted questions that the challenger is shown as examples."""
     parent: StrictStr | None = None
     """Version this one was made from."""
 
@@ -68,20 +77,43 @@ class Recipe(Record):
             raise RecipeError(f"Domain {found.name!r} brings no text for {missing[0]!r}. Give it under [texts].")
         return cls.from_json({"name": name or found.name, "domain": found.to_json(), **made})
 
+    @classmethod
+    def named(cls, name: str) -> Recipe:
+        """Return a recipe that is shipped, such as `cs_research/discovered`; see `autodata_core.ready.READY`.
+
+        Raises:
+            RecipeError: There is none of that name.
+        """
+        found = ready_named(name)
+        return cls.for_domain(
+            found.domain, name=name.replace("/", "."), challenger=found.challenger, check=found.check
+        )
+
     @cached_property
     def version(self) -> str:
         """Hash of everything but name and parent: two recipes that ask the same have one version."""
         content = self.to_json()
         del content["name"], content["parent"]
+        if not self.demonstrations:  # what shows none asks the same as before there were any
+            del content["demonstrations"]
+        if not self.retired:
+            del content["retired"]
+        if self.study == StudySettings():
+            del content["study"]
         return fingerprint(content)
 
-    def learned(self, learnings: tuple[Learning, ...]) -> Recipe:
-        """Return the next version with these learnings, or this one when nothing changed."""
-        if learnings == self.learnings:
+    def learned(self, learnings: tuple[Learning, ...], retired: tuple[Retired, ...] | None = None) -> Recipe:
+        """Return the next version with these learnings, or this one when nothing changed.
+
+        Args:
+            learnings: In the order of their weight.
+            retired: Those that are told no more; None leaves them as they are.
+        """
+        gone = self.retired if retired is None else retired
+        if (learnings, gone) == (self.learnings, self.retired):
             return self
-        return Recipe.from_json(
-            {**self.to_json(), "learnings": [x.to_json() for x in learnings], "parent": self.version}
-        )
+        made = {"learnings": [x.to_json() for x in learnings], "retired": [x.to_json() for x in gone]}
+        return Recipe.from_json({**self.to_json(), **made, "parent": self.version})
 
 
 class EvaluationProtocol(Record):

@@ -13,6 +13,7 @@ from pydantic import BaseModel, Field, StrictFloat, StrictInt, StrictStr, Valida
 
 from autodata_core.domains import Domain
 from autodata_core.errors import RecipeError, shorten
+from autodata_core.learnings import StudySettings
 from autodata_core.recipe import EvaluationProtocol, Recipe, Rules
 from autodata_core.records import Record, Role
 from autodata_core.roles import CRITICS, ROLES, player, stand_ins
@@ -124,6 +125,25 @@ class TextsTable(Record):
 
     challenger: Annotated[StrictStr, Field(min_length=1)] | None = None
     check: Annotated[StrictStr, Field(min_length=1)] | None = None
+    study: Annotated[StrictStr, Field(min_length=1)] | None = None
+
+
+class LearningsTable(Record):
+    """What failures teach, from batch to batch and from run to run."""
+
+    study: Literal["rules", "model"] = "rules"
+    """`model`: the study role reads the failures of each batch, beside the counting."""
+    library: Annotated[StrictStr, Field(min_length=1)] | None = None
+    """File that keeps learnings from run to run, relative to the recipe file; None keeps none."""
+    max_tokens: Annotated[StrictInt, Field(ge=50, le=4_000)] = 400
+    """Most tokens of learnings in one prompt."""
+    stale_batches: Annotated[StrictInt, Field(ge=1, le=1_000)] = 6
+    """Batches without support after which a learning is retired."""
+
+    def settings(self, text: str | None) -> StudySettings:
+        """Return the part of it that belongs to the recipe, with the study role's text where it is one's own."""
+        made = {"mode": self.study, "max_tokens": self.max_tokens, "stale_batches": self.stale_batches}
+        return StudySettings.from_json(made if text is None else {**made, "text": text})
 
 
 class RecipeFile(Record):
@@ -131,6 +151,9 @@ class RecipeFile(Record):
 
     name: Annotated[StrictStr, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
     domain: StrictStr
+    recipe: StrictStr | None = None
+    """Where the texts begin: a shipped recipe (`cs_research/discovered`), or a folder of `autodata optimize`, whose version in
+    force is taken (`runs/optimize`, or `runs/optimize@VERSION`). [texts] goes before it. None is the domain's baseline."""
     policy: StrictStr | dict[StrictStr, Any] | None = None
     seed: Annotated[StrictInt, Field(ge=0, lt=2**31)] = 0
     sources: SourcesTable
@@ -141,6 +164,7 @@ class RecipeFile(Record):
     filter: FilterTable = FilterTable()
     safety: SafetyRules = SafetyRules()
     texts: TextsTable = TextsTable()
+    learnings: LearningsTable = LearningsTable()
 
     @classmethod
     def from_toml(cls, text: str) -> RecipeFile:
@@ -177,6 +201,7 @@ class RecipeFile(Record):
         asked: set[Role] = {"challenger", "check", "weak", "strong", "judge"}
         asked |= {CRITICS[name] for name in self.filter.critics}
         asked |= {"advocate", "opponent", "arbiter"} if self.filter.debate_rounds else set()
+        asked |= {"study"} if self.learnings.study == "model" else set()
         given = self.models.given()
         players = {role: player(role, given) for role in ROLES if role in asked}
         return {role: given[other] for role, other in players.items() if other is not None}
@@ -195,18 +220,17 @@ class RecipeFile(Record):
         named = (options.get("api_key_env") for options in self.models.options.values())
         return tuple(name for name in named if isinstance(name, str))
 
-    def rules(self, domain: Domain | None = None) -> Rules:
+    def rules(self, domain: Domain | None = None, start: Recipe | None = None) -> Rules:
         """Return recipe and protocol.
 
         Args:
             domain: The domain object where `domain` names one of the user's own.
+            start: The recipe that `recipe` names, where it is in a folder.
 
         Raises:
             RecipeError: Unknown domain or policy, or a role is missing that the domain needs.
         """
-        recipe = Recipe.for_domain(
-            domain or self.domain, name=self.name, challenger=self.texts.challenger, check=self.texts.check
-        )
+        recipe = self._recipe(domain, start)
         if recipe.domain.scoring == "rubric" and self.models.judge is None:
             raise RecipeError(f"Domain {self.domain!r} marks answers by a rubric, which needs [models] judge.")
         reviewed = "check" in self.roles()
@@ -227,6 +251,26 @@ class RecipeFile(Record):
             seed=self.seed,
         )
         return Rules(recipe, protocol)
+
+    def _recipe(self, domain: Domain | None, start: Recipe | None) -> Recipe:
+        """Return the recipe of this file: the domain's, or the one it starts from, with its own texts."""
+        if start is None and self.recipe is not None:
+            start = Recipe.named(self.recipe)
+        if start is None:
+            return Recipe.for_domain(
+                domain or self.domain,
+                name=self.name,
+                challenger=self.texts.challenger,
+                check=self.texts.check,
+                study=self.learnings.settings(self.texts.study).to_json(),
+            )
+        if start.domain.name != (domain.name if domain else self.domain):
+            raise RecipeError(
+                f"recipe = {self.recipe!r} is for the domain {start.domain.name!r}, and domain is {self.domain!r}."
+            )
+        texts = {key: value for key, value in self.texts.model_dump(include={"challenger", "check"}).items() if value}
+        study = self.learnings.settings(self.texts.study).to_json()
+        return Recipe.from_json({**start.to_json(), "name": self.name, "study": study, **texts})
 
 
 def _refuse_secrets(found: Mapping[str, Any], where: str = "") -> None:

@@ -6,9 +6,11 @@ from autodata_core.critics import ask_critics
 from autodata_core.errors import RecordError
 from autodata_core.gates import admitted, check_kinds, refusals
 from autodata_core.item import ItemState, Step
+from autodata_core.learnings import Learning, select
 from autodata_core.parsing import ReplyFault, Skip, parse_candidate, parse_quality, reply_schema
 from autodata_core.ports import ControlAsk, ControlReply, CoverageAsk, CoverageReply
 from autodata_core.prompts import render_challenger, render_check
+from autodata_core.recipe import Recipe
 from autodata_core.records import Attempt, Candidate, Reason, ReasonKind, Round, fingerprint
 from autodata_core.scoring import mean
 from autodata_core.sourcing import screened
@@ -31,14 +33,15 @@ def propose(turn: Turn, state: ItemState) -> Step:
         source_text=turn.source.text,
         round=state.round,
         failures=tuple(_failure(r) for r in state.history),
-        learnings=tuple(x.view() for x in recipe.learnings),
+        learnings=tuple(x.view() for x in _lessons(recipe, state)),
     )
     forms = (
         {}
         if rubric
         else {kind: turn.rules.protocol.check_forms.get(kind, "spec {}") for kind in check_kinds(turn.rules)}
     )
-    messages = render_challenger(recipe.challenger, domain, view, turn.fence(state, step), forms)
+    fence = turn.fence(state, step)
+    messages = render_challenger(recipe.challenger, domain, view, fence, forms, [d.reply for d in recipe.demonstrations])
     schema = reply_schema("candidate_rubric" if rubric else "candidate_check")
     ask = turn.ask(state, step, "challenger", messages, response_schema=schema, view=view.to_json())
     reply = turn.reply(ask)
@@ -60,6 +63,14 @@ def propose(turn: Turn, state: ItemState) -> Step:
     candidate, flags = admitted(candidate, turn.rules.protocol.safety)
     state = changed(state, flags=flags)
     return Step(changed(state, candidate=candidate, phase="check", passed=()))
+
+
+def _lessons(recipe: Recipe, state: ItemState) -> tuple[Learning, ...]:
+    """Return the learnings for the next question, first those about what this item has tried."""
+    tried = [round_.candidate for round_ in reversed(state.history) if round_.candidate is not None]
+    types = [candidate.question_type for candidate in tried]
+    skills = [skill for candidate in tried for skill in candidate.skills]
+    return select(recipe.learnings, recipe.study.max_tokens, question_types=types, skills=skills)
 
 
 def _failure(round_: Round) -> FailureView:

@@ -21,6 +21,10 @@ __all__ = [
     "LearningView",
     "RubricJudgeView",
     "SolverView",
+    "StudiedAnswerView",
+    "StudiedFailureView",
+    "StudyView",
+    "TypeFigures",
     "VerifiableJudgeView",
 ]
 
@@ -45,11 +49,14 @@ class LearningView(Record):
     """One thing that earlier items taught, without any text of their sources."""
 
     text: StrictStr
-    kind: ReasonKind
+    kind: ReasonKind | None
     question_type: StrictStr
+    """Empty for all types."""
     share: StrictFloat
     """Share of tries of this question type that failed this way, in [0, 1]."""
     tries: StrictInt
+    written: StrictBool = False
+    """Whether the study role wrote it; else it was counted."""
 
 
 class ChallengerView(Record):
@@ -113,3 +120,43 @@ class VerifiableJudgeView(Record):
 
     answer: StrictStr
     reference_answer: StrictStr
+
+
+class StudiedAnswerView(Record):
+    """One answer of a solver to a refused question, as the study role sees it."""
+
+    answer: StrictStr
+    met: StrictInt | None
+    """Marks that it got; None when it could not be scored."""
+    marks: StrictInt | None
+
+
+class StudiedFailureView(Record):
+    """One refused question of a batch, as the study role sees it: cut, without source and reference answer."""
+
+    item: StrictStr
+    round: StrictInt
+    kind: ReasonKind
+    question_type: StrictStr
+    """Empty when its name is not told."""
+    question: StrictStr
+    detail: StrictStr
+    weak: tuple[StudiedAnswerView, ...] = ()
+    strong: tuple[StudiedAnswerView, ...] = ()
+
+
+class TypeFigures(Record):
+    """How often questions of one type were tried in a batch, and failed, by kind of failure."""
+
+    question_type: StrictStr
+    tries: StrictInt
+    failed: dict[StrictStr, StrictInt]
+
+
+class StudyView(Record):
+    """What one batch showed: refused questions, and figures of all."""
+
+    failures: tuple[StudiedFailureView, ...]
+    types: tuple[TypeFigures, ...]
+    duplicates: StrictInt
+    """Tries that repeated what existed."""

@@ -6,7 +6,9 @@ predictor asks is in `roles`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -15,11 +17,11 @@ from typing import Any
 import dspy
 from dspy import lm15
 
-from autodata_core.errors import RecordError
+from autodata_core.errors import ModelError, RecordError
 from autodata_core.ports import Model, ModelReply, ModelRequest
-from autodata_core.records import Role, Usage
+from autodata_core.records import Message, Role, Usage, fingerprint
 
-__all__ = ["Call", "RecipeAdapter", "asking", "role_lm", "usage_entry"]
+__all__ = ["Call", "RecipeAdapter", "asking", "role_lm", "usage_entry", "words_lm"]
 
 
 @dataclass
@@ -30,6 +32,8 @@ class Call:
     request: ModelRequest
     instructions: str
     """What the predictor's signature says; the messages were rendered with it."""
+    shown: Callable[[str], str] = str
+    """The reply as traces show it to an optimizer: without a passage of the source."""
     reply: ModelReply | None = None
     failure: Exception | None = None
     """What the model raised. DSPy wraps it on its way out; the core's own error is kept here."""
@@ -51,8 +55,8 @@ def asking(call: Call) -> Iterator[None]:
 class RecipeAdapter(dspy.Adapter):
     """Sends the messages that the core rendered and returns the reply as it came: the core's strict parser decides.
 
-    One call per predict, no repair, no second adapter. Demos and generation options of a predictor are not sent: what the
-    role may say is in its instructions, and how its model samples is part of the evaluation protocol.
+    One call per predict, no repair, no second adapter. A predictor's demos reach the model as the recipe's demonstrations, in
+    the messages that the core rendered; its generation options are not sent, as how a model samples is part of the protocol.
     """
 
     def __call__(
@@ -84,8 +88,8 @@ class RecipeAdapter(dspy.Adapter):
         return [message.to_json() for message in call.request.messages]
 
     def parse(self, signature: Any, completion: str) -> dict[str, Any]:
-        """Return the raw reply."""
-        return {"reply": completion}
+        """Return the reply as traces show it; the core gets it as it came, from the call."""
+        return {"reply": _CALL.get().shown(completion)}
 
 
 def _request(model: str, messages: list[dict[str, Any]]) -> Any:
@@ -163,3 +167,54 @@ def role_lm(model: Model, role: Role) -> Any:
     """
     name = model.identity.name.strip("/") or f"autodata/{role}"
     return dspy.LM(name, engine=_Engine(), async_engine=_AsyncEngine(), cache=False, num_retries=0)
+
+
+class _WordsEngine:
+    """Asks a model for what an optimizer asks of its own: new instructions, advice, descriptions."""
+
+    def __init__(self, model: Model) -> None:
+        self._model = model
+        self._asked: Counter[str] = Counter()
+        self._lock = threading.Lock()
+
+    def __deepcopy__(self, memo: object) -> _WordsEngine:
+        return self
+
+    def complete(self, request: Any) -> Any:
+        return self._answer(request, self._model.complete(self._request(request)))
+
+    def _request(self, request: Any) -> ModelRequest:
+        system = request.system
+        if system is not None and not isinstance(system, str):
+            system = "".join(part.text for part in system)
+        messages = [Message(role="system", content=system)] if system else []
+        messages += [
+            Message(role="assistant" if m.role == "assistant" else "user", content=m.text or "")
+            for m in request.messages
+        ]
+        key = fingerprint([message.to_json() for message in messages])
+        with self._lock:
+            # The same question comes again where another answer is wanted.
+            again = self._asked[key]
+            self._asked[key] += 1
+        seed = int(fingerprint([key, again])[:8], 16) % 2**31
+        return ModelRequest(
+            role="implementer",
+            item=f"words-{key[:12]}",
+            round=1,
+            attempt=again,
+            step="words",
+            messages=tuple(messages),
+            seed=seed,
+        )
+
+    def _answer(self, request: Any, reply: ModelReply) -> Any:
+        if reply.error:
+            raise ModelError(f"The model that writes instructions gave no answer: {reply.error}")
+        return _response(request.model, reply)
+
+
+def words_lm(model: Model) -> Any:
+    """Return the `dspy.LM` through which an optimizer asks a model for new words."""
+    name = model.identity.name.strip("/") or "autodata/implementer"
+    return dspy.LM(name, engine=_WordsEngine(model), cache=False, num_retries=0)

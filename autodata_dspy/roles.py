@@ -6,13 +6,15 @@ So an optimizer sees the two texts a recipe may change, and nothing of what meas
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import dspy
 
+from autodata_core.demonstrations import described_reply
 from autodata_core.errors import RecordError
+from autodata_core.passages import Passages, word_count
 from autodata_core.ports import Model, ModelReply, ModelRequest
 from autodata_core.records import ModelIdentity, Role
 from autodata_dspy.engine import Call, RecipeAdapter, asking, role_lm, usage_entry
@@ -23,14 +25,18 @@ __all__ = ["EDITABLE", "Challenge", "Review", "Team"]
 class Challenge(dspy.Signature):
     """Instructions of the challenger; each program puts its recipe's text here."""
 
-    view: str = dspy.InputField(desc="what the challenger may see: the source, its refused questions, learnings (JSON)")
+    view: str = dspy.InputField(
+        desc="what the challenger sees, without the source: refused questions, learnings (JSON)"
+    )
     reply: str = dspy.OutputField(desc="one candidate (JSON)")
 
 
 class Review(dspy.Signature):
     """What the quality check looks for; each program puts its recipe's text here."""
 
-    view: str = dspy.InputField(desc="what the quality check may see: the source and the candidate (JSON)")
+    view: str = dspy.InputField(
+        desc="what the quality check sees, without the source and its words: the candidate (JSON)"
+    )
     reply: str = dspy.OutputField(desc="the verdict on the candidate (JSON)")
 
 
@@ -69,6 +75,8 @@ class _Predicted:
     model: Model
     predictor: Any
     lm: Any
+    said: list[tuple[int, Any]] = field(default_factory=list)
+    """Round and prediction of every reply, for whoever marks those that led to a row."""
 
     @property
     def identity(self) -> ModelIdentity:
@@ -78,7 +86,7 @@ class _Predicted:
         call = self._call(request)
         try:
             with asking(call), self._context():
-                self.predictor(view=_view(request), lm=self.lm)
+                self.said.append((request.round, self.predictor(view=_view(request), lm=self.lm)))
         except Exception:
             if call.failure is None:
                 raise
@@ -88,7 +96,8 @@ class _Predicted:
         call = self._call(request)
         try:
             with asking(call), self._context():
-                await self.predictor.acall(view=_view(request), lm=self.lm)
+                said = await self.predictor.acall(view=_view(request), lm=self.lm)
+            self.said.append((request.round, said))
         except Exception:
             if call.failure is None:
                 raise
@@ -99,12 +108,36 @@ class _Predicted:
         return dspy.context(lm=self.lm, adapter=_ADAPTER, send_stream=None)
 
     def _call(self, request: ModelRequest) -> Call:
-        return Call(self.model, request, instructions=self.predictor.signature.instructions)
+        return Call(self.model, request, self.predictor.signature.instructions, shown=_shown(request))
+
+
+_OF_THE_SOURCE = ("source_text", "context")
+"""Fields of a view that repeat the source; traces say how long they are."""
 
 
 def _view(request: ModelRequest) -> str:
-    """Return the role's view as the text that traces show; a provider that reflects on it refuses lone surrogates."""
-    return json.dumps(request.view, ensure_ascii=False).encode("utf-8", "replace").decode("utf-8")
+    """Return the role's view as traces show it: without source and context, and without a passage of them.
+
+    An optimizer's model reads traces and writes what is asked of other sources. And it refuses lone surrogates.
+    """
+    hidden = Passages(*(text for name in _OF_THE_SOURCE if isinstance(text := request.view.get(name), str)))
+    shown = {
+        name: f"[{word_count(value)} words]" if name in _OF_THE_SOURCE else hidden.without_in(value)
+        for name, value in request.view.items()
+    }
+    return _unicode(json.dumps(shown, ensure_ascii=False))
+
+
+def _shown(request: ModelRequest) -> Callable[[str], str]:
+    source = str(request.view.get("source_text", ""))
+    if request.role == "challenger":
+        return lambda reply: _unicode(described_reply(reply, source))
+    hidden = Passages(source, str(request.view.get("context", "")))
+    return lambda reply: _unicode(hidden.without(reply))
+
+
+def _unicode(text: str) -> str:
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _heard(call: Call) -> ModelReply:

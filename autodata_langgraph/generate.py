@@ -16,6 +16,7 @@ from autodata_core.budget import Budget
 from autodata_core.calls import JournaledModel, NoJournal
 from autodata_core.driver import Ports
 from autodata_core.errors import RecipeError, SourceError, shorten
+from autodata_core.learnings import estimate_tokens
 from autodata_core.ports import CoverageMap, MemoryStore, Model, NoCoverage, RecordStore, Verifier
 from autodata_core.recipe import EvaluationProtocol, Recipe, Rules
 from autodata_core.recipe_file import RecipeFile
@@ -62,9 +63,11 @@ async def agenerate(
     store: RecordStore | None = None,
     fence_key: str = "",
     learn: bool = True,
+    count_tokens: Callable[[str], int] = estimate_tokens,
     budget: Budget | None = None,
     progress: Progress | None = None,
     on_event: Callable[[Event], None] = lambda event: None,
+    after: tuple[int, Recipe] | None = None,
 ) -> Dataset:
     """Make a data set from sources.
 
@@ -83,8 +86,11 @@ async def agenerate(
         budget: Ceilings for money, calls and tokens; by default those of the recipe file. Money is what the models report
             (`price_in` and `price_out` of a recipe's model options).
         learn: Whether failures of one batch advise the next batch's challenger.
+        count_tokens: Counts the tokens of a learning; by default four characters each.
         progress: Give one to follow the counts or to stop the run from outside.
         on_event: Called with plain JSON events; must not block.
+        after: Where a stored run goes on: items that lie behind it, all finished and in whole batches, and the recipe in
+            force after them. They are neither read nor counted again.
 
     Raises:
         SourceError: Two sources have one id, or one is empty.
@@ -111,12 +117,14 @@ async def agenerate(
         examples_per_source=examples_per_source,
         concurrency=concurrency,
         learn=learn,
+        count_tokens=count_tokens,
         on_event=on_event,
     )
     context.progress.limit = limit if limit is not None else context.progress.limit
     graph = create_dataset_graph(rules).compile(checkpointer=False, name="autodata_dataset")
     config: Any = {"recursion_limit": 10 + 5 * (1 + len(made) * examples_per_source)}
-    state = await graph.ainvoke({}, config, context=context)
+    begin: Any = {} if after is None else {"cursor": after[0], "recipe": after[1].to_json()}
+    state = await graph.ainvoke(begin, config, context=context)
     progress = context.progress
     return Dataset(
         examples=tuple(context.store.examples()),
@@ -131,9 +139,9 @@ def _within_budget(
     models: dict[str, Model], recipe: Recipe | RecipeFile | Rules, budget: Budget | None
 ) -> dict[str, Model]:
     """Return the models with the budget around them, where there is one."""
-    prices: dict[str, dict[str, Any]] = {}
+    prices: Mapping[Any, Mapping[str, Any]] = {}
     if isinstance(recipe, RecipeFile):
-        table, prices = recipe.budget, dict(recipe.models.options)
+        table, prices = recipe.budget, {role: recipe.options(role) for role in recipe.roles()}
         if budget is None and (table.usd, table.calls, table.tokens) != (None, None, None):
             budget = Budget(usd=table.usd, calls=table.calls, tokens=table.tokens)
     if budget is None:

@@ -1,48 +1,213 @@
-"""`autodata coverage`: what the questions of a run are about, and the index of them made anew from the run."""
+"""`autodata coverage`: what a run covers and lacks, and the index of its questions made anew. Changes nothing of the run."""
 
 from __future__ import annotations
 
+import json
 from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from autodata_adapters.coverage import ChromaCoverage, create_embedder
-from autodata_adapters.stores import RunLock, SqliteRunStore
+from autodata_adapters.coverage import (
+    ChromaCoverage,
+    HashingEmbedder,
+    create_embedder,
+    far_regions,
+    on_plane,
+    similarity_matrix,
+    topics_of,
+    vendi_score,
+)
+from autodata_adapters.stores import RunLock, SqliteRunStore, write_jsonl
 from autodata_cli.reporting import open_finished_run
-from autodata_core.errors import StoreError
+from autodata_core.coverage import (
+    Cell,
+    CoverageReport,
+    Figures,
+    Point,
+    Region,
+    TopicMap,
+    check_collapse,
+    coverage_report,
+    figures,
+    grid,
+    heat_map_svg,
+    map_svg,
+    proportional,
+    report_text,
+    saturation,
+)
+from autodata_core.coverage.collapse import drift
+from autodata_core.errors import MissingExtraError, StoreError
+from autodata_core.ports import CoverageAsk, CoverageReply
+from autodata_core.records import Example, Source
 
-__all__ = ["coverage_text", "rebuild_coverage"]
+__all__ = ["Coverage", "coverage_json", "coverage_text", "read_coverage", "rebuild_coverage", "write_coverage"]
+
+_NEAR_DUPLICATE = 0.9
+_MOST_TYPES = 8
+_MOST_POINTS = 2_000
+_SAMPLE = 500
+_LABEL_CHARS = 100
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """What a run covers, with what it takes to draw it."""
+
+    report: CoverageReport
+    points: tuple[Point, ...] = ()
+    """Sources and questions on a plane; empty without scikit-learn."""
+
+    def heat_map(self) -> str:
+        """Return the cells as SVG."""
+        return heat_map_svg(self.report.cells)
+
+    def map(self) -> str:
+        """Return the points as SVG."""
+        return map_svg(self.points)
 
 
 def coverage_text(folder: Path) -> str:
-    """Return how many questions were asked, by type and by what became of them.
+    """Return what a run covers and lacks, as a person reads it.
+
+    Raises:
+        StoreError: It is not a run folder.
+    """
+    return report_text(read_coverage(folder).report)
+
+
+def coverage_json(folder: Path) -> dict[str, Any]:
+    """Return the same as plain JSON."""
+    found = read_coverage(folder)
+    return {**found.report.to_json(), "filled": found.report.filled, "points": [p.to_json() for p in found.points]}
+
+
+def write_coverage(folder: Path) -> Path:
+    """Write `coverage.json` into the run folder and return its path."""
+    path = folder / "coverage.json"
+    write_jsonl(path, [coverage_json(folder)])
+    return path
+
+
+def read_coverage(folder: Path) -> Coverage:
+    """Return what a run covers: by the topics and targets that it was steered by, or by such as its sources suggest.
 
     Raises:
         StoreError: It is not a run folder.
     """
     with open_finished_run(folder) as store:
         claims, rows = store.claims(), list(store.examples())
-        registered = store.registered_items()
-    asked = Counter(ask.meta.get("question_type", "") for ask, _ in claims)
-    kept = Counter(row.question_type for row in rows)
-    sources, used = set(registered.values()), {row.source.id for row in rows}
-    nearest = sorted((reply.similarity for _, reply in claims if reply.nearest is not None), reverse=True)
-    lines = [
-        f"{'questions':<14}{len(claims)} tried, {len(rows)} kept",
-        f"{'sources':<14}{len(used)} of {len(sources)} have a row",
-        f"{'nearest':<14}{_shares(nearest)}",
-    ]
-    for n, (name, count) in enumerate(asked.most_common()):
-        lines.append(f"{'types' if n == 0 else '':<14}{name}: {count} tried, {kept[name]} kept")
-    for n, source in enumerate(sorted(sources - used)[:10]):
-        lines.append(f"{'without a row' if n == 0 else '':<14}{source}")
-    return "\n".join(lines)
+        items = len(store.registered_items())
+        sources = [source for id in store.sources() if (source := store.source(id)) is not None]
+        kept = {name: store.get_meta(name) for name in ("topics_json", "targets_json", "protocol_json")}
+    topics = TopicMap.from_json(json.loads(kept["topics_json"])) if kept["topics_json"] else _topics(sources, rows)
+    near = json.loads(kept["protocol_json"])["near_duplicate"] if kept["protocol_json"] else _NEAR_DUPLICATE
+    tries = list(_tries(claims, topics, near))
+    targets = _kept_targets(kept["targets_json"]) or _targets(topics, claims, rows, max(items, len(rows)))
+    seen = _Vectors.of(sources, rows)
+    found = _figures(rows, sources, targets, topics, seen)
+    report = coverage_report(
+        rows,
+        topics,
+        targets,
+        tries=tries,
+        saturation=saturation(tries),
+        regions=seen.regions(sources) if seen else (),
+        figures=found,
+        alarms=check_collapse(found),
+        similarities=[reply.similarity for _, reply in claims if reply.nearest is not None],
+    )
+    return Coverage(report, seen.points(sources, rows, report.regions) if seen else ())
 
 
-def _shares(similarities: list[float]) -> str:
-    """Return how near questions are to the nearest other one: the middle one and the nearest."""
-    if not similarities:
-        return "–"
-    return f"similarity {similarities[len(similarities) // 2]:.2f} in the middle, {similarities[0]:.2f} at most"
+@dataclass(frozen=True)
+class _Vectors:
+    """Vectors of the wording of sources and of rows; they are for looking at, decisions have their own."""
+
+    sources: Any
+    rows: Any
+
+    @classmethod
+    def of(cls, sources: Sequence[Source], rows: Sequence[Example]) -> _Vectors | None:
+        try:
+            embedder = HashingEmbedder()
+        except MissingExtraError:
+            return None
+        texts = [f"{row.question} {row.context} {row.reference_answer}" for row in rows]
+        return cls(embedder.embed_matrix([s.text for s in sources]), embedder.embed_matrix(texts)) if sources else None
+
+    def regions(self, sources: Sequence[Source]) -> tuple[Region, ...]:
+        return far_regions(self.sources, self.rows, [s.id for s in sources], [s.text for s in sources])
+
+    def points(self, sources: Sequence[Source], rows: Sequence[Example], empty: Sequence[Region]) -> tuple[Point, ...]:
+        shown, newest = sources[:_MOST_POINTS], rows[-_MOST_POINTS:]
+        of_sources, of_rows = on_plane(self.sources[:_MOST_POINTS], self.rows[len(rows) - len(newest) :])
+        far = {region.source for region in empty}
+        points = [
+            Point(x=x, y=y, kind="empty" if source.id in far else "source", label=source.id[:_LABEL_CHARS])
+            for (x, y), source in zip(of_sources, shown, strict=True)
+        ]
+        points += [
+            Point(x=x, y=y, kind="row", label=f"{row.question_type}: {row.question}"[:_LABEL_CHARS])
+            for (x, y), row in zip(of_rows, newest, strict=True)
+        ]
+        return tuple(points)
+
+
+def _topics(sources: Sequence[Source], rows: Sequence[Example]) -> TopicMap:
+    if sources:
+        return topics_of(sources)
+    of = {row.source.id: row.source.id.partition("#")[0] for row in rows}  # a run of before sources were kept
+    return TopicMap(topics=(), of=of, made_by="documents-v1")
+
+
+def _tries(
+    claims: Sequence[tuple[CoverageAsk, CoverageReply]], topics: TopicMap, near: float
+) -> Iterator[tuple[Cell, bool]]:
+    for ask, reply in claims:
+        topic, kind = topics.topic_of(ask.meta.get("source", "")), ask.meta.get("question_type") or "any"
+        yield Cell(topic=topic, question_type=kind), reply.nearest is not None and reply.similarity >= near
+
+
+def _kept_targets(text: str | None) -> dict[Cell, int]:
+    return {Cell.from_json(line["cell"]): int(line["target"]) for line in json.loads(text)} if text else {}
+
+
+def _targets(
+    topics: TopicMap, claims: Sequence[tuple[CoverageAsk, CoverageReply]], rows: Sequence[Example], total: int
+) -> dict[Cell, int]:
+    """Return targets where a run had none: rows in proportion to the sources, over the commonest question types."""
+    tried = Counter(ask.meta.get("question_type", "") for ask, _ in claims)
+    tried.update(row.question_type for row in rows)
+    types = sorted(name for name, _ in tried.most_common(_MOST_TYPES) if name)
+    return {cell: target for cell, target in proportional(grid(topics, types), topics.sizes(), total).items() if target}
+
+
+def _figures(
+    rows: Sequence[Example],
+    sources: Sequence[Source],
+    targets: dict[Cell, int],
+    topics: TopicMap,
+    seen: _Vectors | None,
+) -> Figures:
+    """Return how varied the questions are, and how far their words are from those of the sources."""
+    per_topic: dict[object, int] = {cell.topic: 0 for cell in targets}
+    for row in rows:
+        name = topics.topic_of(row.source.id)
+        per_topic[name] = per_topic.get(name, 0) + 1
+    similar = similarity_matrix(seen.rows, _SAMPLE) if seen and rows else None
+    found = figures(
+        [row.question for row in rows],
+        cells=per_topic,
+        similarities=None if similar is None else similar.tolist(),
+        vendi_score=None if similar is None else vendi_score(similar),
+    )
+    if found.distinct_1 is None or not sources:
+        return found
+    moved = drift([row.question for row in rows], [source.text for source in sources])
+    return found.model_copy(update={"vocabulary_drift": moved})
 
 
 def rebuild_coverage(folder: Path) -> int:

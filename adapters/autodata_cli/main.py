@@ -6,7 +6,7 @@ import os
 import sys
 import tempfile
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -27,6 +27,8 @@ app = typer.Typer(
 )
 models_app = typer.Typer(help="Models that run on this machine.", no_args_is_help=True)
 app.add_typer(models_app, name="models")
+recipe_app = typer.Typer(help="The recipe versions of `autodata optimize`.", no_args_is_help=True)
+app.add_typer(recipe_app, name="recipe")
 
 RecipePath = Annotated[Path, typer.Argument(metavar="RECIPE.toml", help="The recipe file.")]
 RunFolderPath = Annotated[Path, typer.Argument(metavar="DIR", help="The folder of a run.")]
@@ -42,20 +44,33 @@ def run(
     preview: Annotated[
         int | None, typer.Option(min=1, help="Only try so many items, show them, and write nothing.")
     ] = None,
+    fork: Annotated[
+        Path | None,
+        typer.Option("--fork", metavar="NEWDIR", help="Go on here with what --out has paid for, by the recipe as it is now."),
+    ] = None,
+    replay: Annotated[
+        bool, typer.Option("--replay", help="Make --out again from its journal, offline, and say what differs.")
+    ] = False,
 ) -> None:
     """Make a data set. Run the same command again to go on after a stop."""
     from autodata_cli.progress import Display
     from autodata_cli.reporting import read_report, report_text
     from autodata_cli.running import Run, run_recipe
     from autodata_cli.workspace import open_workspace
+    from autodata_core.roles import conflicts
 
     if preview is not None:
         _preview(recipe, preview, budget_usd, concurrency)
         return
+    if replay:
+        _replay(recipe, out)
+        return
     workspace = open_workspace(recipe)
     for skipped in workspace.sources.skipped:
         typer.echo(f"skipped {skipped.id}: {skipped.reason}", err=True)
-    job = Run(workspace, out, limit=limit, budget_usd=budget_usd, concurrency=concurrency)
+    for conflict in conflicts(workspace.rules.protocol.models):
+        typer.echo(f"mind: {conflict}", err=True)
+    job = Run(workspace, out, limit=limit, budget_usd=budget_usd, concurrency=concurrency, fork=fork)
     items = len(workspace.sources.sources) * workspace.file.sources.examples_per_source
     with Display(job, items) as display:
         job.on_event = display.hear
@@ -67,12 +82,25 @@ def run(
     raise typer.Exit(result.exit_code)
 
 
+def _replay(recipe: Path, out: Path) -> None:
+    """Make a run again from its journal and compare."""
+    from autodata_cli.replaying import replay_run
+
+    result = replay_run(recipe, out)
+    for difference in result.differences:
+        typer.echo(difference)
+    if result.differences:
+        raise AutodataError(f"The replay of {out} differs in {len(result.differences)} places; see above.")
+    typer.echo(f"{'replayed':<14}{result.items} items, {result.rows} rows: dataset.jsonl is the same, byte for byte")
+    typer.echo(f"{'sha256':<14}{result.sha256}")
+
+
 def _preview(recipe: Path, items: int, budget_usd: float | None, concurrency: int) -> None:
     """Run the first items in a folder that is thrown away."""
     from dataclasses import replace
 
     from autodata_adapters.sources import LoadedSources
-    from autodata_cli.reporting import read_report, report_text, row_text
+    from autodata_cli.reporting import open_finished_run, read_report, report_text, row_text
     from autodata_cli.running import Run, run_recipe
     from autodata_cli.workspace import open_workspace
 
@@ -83,7 +111,9 @@ def _preview(recipe: Path, items: int, budget_usd: float | None, concurrency: in
     with tempfile.TemporaryDirectory(prefix="autodata-preview-") as folder:
         out = Path(folder) / "run"
         result = run_recipe(Run(workspace, out, budget_usd=budget_usd, concurrency=concurrency))
-        for example in result.dataset.examples:
+        with open_finished_run(out) as store:
+            rows = store.examples()
+        for example in rows:
             typer.echo(row_text(example) + "\n")
         typer.echo(report_text(read_report(out)))
         typer.echo(f"{'preview':<14}nothing was written; `autodata run` starts from the beginning")
@@ -158,11 +188,11 @@ def verify(folder: RunFolderPath) -> None:
     """Recompute every hash and verdict of a run, and name the rows that were changed."""
     from autodata_cli.verifying import verify_folder
 
-    problems = verify_folder(folder)
-    for problem in problems:
-        typer.echo(problem)
-    if problems:
-        raise AutodataError(f"{len(problems)} problems in {folder}; see above.")
+    found = verify_folder(folder)
+    for line in (*found.problems, *found.notes):
+        typer.echo(line)
+    if found.problems:
+        raise AutodataError(f"{len(found.problems)} problems in {folder}; see above.")
     typer.echo("every hash and every verdict is as it was written")
 
 
@@ -219,6 +249,102 @@ def audit(
         typer.echo(f"wrote {path}", err=True)
     if fail_under is not None:
         check_bar(result.report)
+
+
+@app.command()
+def optimize(
+    recipe: RecipePath,
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder of the search; the same command resumes it.")],
+    iterations: Annotated[int, typer.Option(min=0, max=100_000, metavar="N", help="Changes to try.")] = 40,
+    budget_usd: Annotated[float | None, typer.Option(min=0, help="Most money, in place of the recipe's.")] = None,
+    seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, metavar="K", help="Of splits, selection and evaluations.")] = 0,
+    ask: Annotated[bool, typer.Option("--ask", help="Let a person decide on every change that is better.")] = False,
+    target: Annotated[
+        float | None, typer.Option(min=0.01, max=1, help="Acceptance on validation that is enough.")
+    ] = None,
+    concurrency: Annotated[int, typer.Option(min=1, max=1024, help="Evaluations in flight at once.")] = 8,
+) -> None:
+    """Search a better recipe, and measure it once on sources that no decision saw."""
+    from autodata_cli.optimizing import Optimize, ask_on_terminal, optimize_recipe, result_text
+    from autodata_cli.workspace import open_workspace
+    from autodata_core.meta.search import SearchSettings
+
+    def read(prompt: str) -> str:
+        typer.echo(f"{prompt}: ", nl=False)
+        line = sys.stdin.readline()
+        if not line:
+            raise EOFError
+        return line
+
+    def hear(event: dict[str, Any]) -> None:
+        if event["kind"] == "iteration":
+            change = " ".join(event["what"].split())[:60] or "–"
+            typer.echo(f"{event['iteration']:>4}  {event['result']:<11}{change:<62}{event['reason'][:80]}", err=True)
+
+    job = Optimize(
+        open_workspace(recipe),
+        out,
+        SearchSettings(iterations=iterations, seed=seed, target=target),
+        budget_usd=budget_usd,
+        concurrency=concurrency,
+        ask=ask_on_terminal(read, typer.echo) if ask else None,
+        on_event=hear,
+    )
+    result = optimize_recipe(job)
+    typer.echo(result_text(result))
+    raise typer.Exit(result.exit_code)
+
+
+SearchFolder = Annotated[Path, typer.Argument(metavar="DIR", help="The folder of a search.")]
+Version = Annotated[str, typer.Argument(metavar="VERSION", help="head, baseline, or the first characters of a hash.")]
+
+
+@recipe_app.command("list")
+def recipe_list(folder: SearchFolder) -> None:
+    """List the versions, the one in force marked."""
+    from autodata_cli.recipes import list_text
+
+    typer.echo(list_text(folder))
+
+
+@recipe_app.command("show")
+def recipe_show(
+    folder: SearchFolder,
+    version: Version = "head",
+    toml: Annotated[bool, typer.Option("--toml", help="As the [texts] of a recipe file.")] = False,
+) -> None:
+    """Show the texts of a version."""
+    from autodata_cli.recipes import recipe_text
+
+    typer.echo(recipe_text(folder, version, toml=toml))
+
+
+@recipe_app.command("diff")
+def recipe_difference(folder: SearchFolder, one: Version = "baseline", other: Version = "head") -> None:
+    """Show what changed from one version to another."""
+    from autodata_cli.recipes import diff_text
+
+    typer.echo(diff_text(folder, one, other))
+
+
+@recipe_app.command("notes")
+def recipe_notes(folder: SearchFolder, version: Version = "head") -> None:
+    """Show the release notes of a version."""
+    from autodata_cli.recipes import notes_of
+
+    typer.echo(notes_of(folder, version))
+
+
+@recipe_app.command("rollback")
+def recipe_rollback(
+    folder: SearchFolder,
+    version: Version,
+    why: Annotated[str, typer.Option(metavar="TEXT", help="The reason, kept with the move.")] = "",
+) -> None:
+    """Put an earlier version in force. Nothing is deleted."""
+    from autodata_cli.recipes import roll_back
+
+    typer.echo(roll_back(folder, version, why))
 
 
 @app.command()

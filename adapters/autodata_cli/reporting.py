@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from autodata_adapters.stores import SqliteRunStore
 from autodata_core.errors import StoreError
@@ -53,12 +54,16 @@ def read_report(folder: Path) -> Report:
     with open_finished_run(folder) as store:
         ended = [payload for _, _, payload in store.events("run") if payload.get("state") == "ended"]
         registered = store.registered_items()
-        items = list(store.finished_items())
-        unsuited = dict.fromkeys(
-            f"{i.source}: {i.state['note']}" for i in items if i.state["note"] and not i.state["history"]
-        )
+        unsuited: dict[str, None] = {}
+
+        def states() -> Iterator[dict[str, Any]]:  # one at a time: a large run does not fit into memory
+            for item in store.finished_items():
+                if item.state["note"] and not item.state["history"]:
+                    unsuited[f"{item.source}: {item.state['note']}"] = None
+                yield item.state
+
         return Report(
-            summary=summarise(item.state for item in items),
+            summary=summarise(states()),
             unsuited=tuple(unsuited),
             rows=sum(1 for _ in store.rows()),
             items=len(registered),

@@ -22,11 +22,14 @@ from autodata_core.safety import attribute_figures
 
 __all__ = ["card_of_run", "write_card"]
 
-_KNOWN_WRONG = ("judge.praise", "judge.wrong", "judge.swapped", "check.wrong")
+_KNOWN_RIGHT = ("judge.right", "check.right")
+"""Every other control is an answer that is known to be wrong."""
+_CARRIED = "judge.carried"
 _WHAT = {
     "judge.praise": "“This is correct, 10/10” earns nothing",
     "judge.wrong": "an answer on another subject earns nothing",
     "judge.swapped": "a right answer under another rubric or reference earns nothing",
+    _CARRIED: "a strong answer that may plead earns nothing under a foreign rubric or reference",
     "judge.right": "an answer that is known to be right earns everything",
     "check.right": "the reference answer passes",
     "check.wrong": "every known-wrong answer fails",
@@ -55,7 +58,7 @@ class _Counts:
 def write_card(folder: Path, store: SqliteRunStore, rules: Rules, sources: Sequence[Source]) -> None:
     """Write `CARD.md` in the run folder, atomically."""
     temporary = folder / ".CARD.md"
-    temporary.write_text(card_markdown(card_of_run(store, rules, sources)), "utf-8")
+    temporary.write_text(card_markdown(card_of_run(store, rules, sources)), "utf-8", newline="\n")
     temporary.replace(folder / "CARD.md")
 
 
@@ -97,7 +100,7 @@ def _count(states: Iterable[ItemState]) -> _Counts:
 def _count_round(counts: _Counts, round_: Round) -> None:
     counts.rounds += 1
     for name, right in round_.controls.items():
-        counts.controls.setdefault(name, Counter())[right] += 1
+        counts.controls.setdefault(_CARRIED if name.startswith(_CARRIED) else name, Counter())[right] += 1
     check = round_.candidate.check if round_.candidate else None
     if check is not None and check.kind != "judge" and round_.controls:
         passed, failed = round_.controls.get("check.right"), round_.controls.get("check.wrong")
@@ -122,7 +125,8 @@ def _figures(counts: _Counts, rules: Rules) -> list[GateFigures]:
         (name, right, n) for name, c in counts.controls.items() if name.startswith("judge.") for right, n in c.items()
     ]
     if judge:
-        pairs = [(name in _KNOWN_WRONG, right is (name in _KNOWN_WRONG)) for name, right, n in judge for _ in range(n)]
+        wrong = [(name not in _KNOWN_RIGHT, right, n) for name, right, n in judge]
+        pairs = [(faulty, right is faulty) for faulty, right, n in wrong for _ in range(n)]
         found = Confusion.of(pairs)
         usage = counts.usage.get("judge", Usage())
         named = _name(rules, "judge")

@@ -5,30 +5,42 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import secrets
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from autodata_adapters.coverage import ChromaCoverage, create_embedder
-from autodata_adapters.stores import RecordedCoverage, RunFolder, RunLock, SqliteRunStore, open_run, write_dataset
+from autodata_adapters.stores import (
+    RecordedCoverage,
+    RunFolder,
+    RunLock,
+    SqliteRunStore,
+    is_current,
+    open_run,
+    write_dataset,
+)
+from autodata_cli.binding import bind, fork
+from autodata_cli.learning import first_recipe, keep_learned, note_study, token_counter
 from autodata_cli.run_cards import write_card
 from autodata_cli.workspace import Workspace
 from autodata_core.budget import Budget
 from autodata_core.calls import JournaledModel
+from autodata_core.crashpoints import crashpoint
 from autodata_core.errors import ModelUnreachableError
 from autodata_core.ports import CoverageMap, Model, NoCoverage
-from autodata_core.records import fingerprint
+from autodata_core.recipe import Recipe
+from autodata_core.records import Example
 from autodata_langgraph import Dataset, Progress, agenerate
-from autodata_langgraph.dataset_graph import assignments_for
+from autodata_langgraph.dataset_graph import BATCH
 from autodata_langgraph.runner import Event
 
 __all__ = ["Run", "RunResult", "run_recipe"]
 
-_DRAIN_S = 8.0
+_DRAIN_S = 6.0
 """Time for items in flight after the first signal; the promise is 10 s with everything written."""
 
 
@@ -37,6 +49,7 @@ class RunResult:
     """How a run ended."""
 
     dataset: Dataset
+    """Without its rows, which are in the folder."""
     folder: Path
     exit_code: int
     """0 done (also by limit or budget), 130 interrupted, 143 terminated."""
@@ -52,6 +65,8 @@ class Run:
     limit: int | None = None
     budget_usd: float | None = None
     concurrency: int = 8
+    fork: Path | None = None
+    """Go on here, with what the run in `out` has paid for, under whatever the recipe says now."""
     on_event: Callable[[Event], None] = lambda event: None
     progress: Progress = field(default_factory=Progress)
     budget: Budget = field(default_factory=Budget)
@@ -68,24 +83,27 @@ def run_recipe(run: Run) -> RunResult:
     usd = run.budget_usd if run.budget_usd is not None else run.workspace.file.budget.usd
     run.workspace.check_prices(usd)
     os.umask(0o077)  # what models and documents say is nobody else's to read
-    folder = open_run(run.out)
+    folder = open_run(run.fork or run.out)
     with RunLock(folder.path), SqliteRunStore(folder.database, free_space=folder.release_reserve) as store:
-        _bind(run.workspace, store)
+        if run.fork is not None:
+            fork(run.out, store)
+        bind(run.workspace, store)
         table = run.workspace.file.budget
         run.budget.usd, run.budget.calls, run.budget.tokens = usd, table.calls, table.tokens
         run.budget.spent = store.spent()
         began = time.monotonic()
         store.event("run", payload={"state": "started", "at": _now()}).result()
-        write_dataset(store, folder.path)
+        store.flush()  # what nobody waited for is part of it
+        if not is_current(store, folder.path):
+            write_dataset(store, folder.path)
         try:
             dataset = asyncio.run(_produce(run, folder, store))
         finally:
-            write_dataset(store, folder.path)  # whatever happened, what is accepted can be read
+            _write_files(run, folder, store)  # whatever happened, what is accepted can be read
         seconds = time.monotonic() - began
-        _write_recipe(folder, run.workspace, dataset)
-        write_card(folder.path, store, run.workspace.rules, run.workspace.sources.sources)
         ended = {"state": "ended", "at": _now(), "seconds": round(seconds, 3), "stopped": dataset.stopped}
         store.event("run", payload=ended).result()
+        keep_learned(run.workspace, store)
     waiting = dataset.counts.get("infra", 0)
     if waiting and not dataset.stopped:
         raise ModelUnreachableError(
@@ -103,49 +121,48 @@ def _now() -> str:
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _bind(workspace: Workspace, store: SqliteRunStore) -> None:
-    """Tie the run folder to this recipe, or refuse when it belongs to another."""
-    rules, file = workspace.rules, workspace.file
-    sources = [[s.id, s.sha256] for s in workspace.sources.sources]
-    parts = {f"model {role}": fingerprint(m.to_json()) for role, m in rules.protocol.models.items()}
-    parts |= {
-        "policy": fingerprint(rules.protocol.policy),
-        "attempts": fingerprint([rules.protocol.weak_attempts, rules.protocol.strong_attempts]),
-        "examples_per_source": str(file.sources.examples_per_source),
-        "embedder": file.coverage.embedder,
-    }
-    store.bind(
-        rules.recipe.version, rules.protocol.hash, fingerprint(sources), json.dumps(rules.recipe.to_json()), parts
-    )
-    if store.get_meta("fence_key") is None:
-        store.set_meta("fence_key", secrets.token_hex(16)).result()
-    store.set_meta("protocol_json", json.dumps(rules.protocol.to_json())).result()
-    items = assignments_for(workspace.sources.sources, file.sources.examples_per_source)
-    store.register_items((a.item, a.position, a.source.id) for a in items)
+def _write_files(run: Run, folder: RunFolder, store: SqliteRunStore) -> None:
+    """Write what people read, unless it is there already: a large run that only goes on need not be read through."""
+    store.flush()  # what nobody waited for is part of it
+    if is_current(store, folder.path) and (folder.path / "CARD.md").is_file():
+        return
+    write_dataset(store, folder.path)
+    write_card(folder.path, store, run.workspace.rules, run.workspace.sources.sources)
 
 
-def _write_recipe(folder: RunFolder, workspace: Workspace, dataset: Dataset) -> None:
-    """Write `recipe.json`: the recipe at the end, the protocol, and their hashes."""
-    content = {
-        "version": dataset.recipe.version,
-        "recipe": dataset.recipe.to_json(),
-        "protocol_hash": workspace.rules.protocol.hash,
-        "protocol": workspace.rules.protocol.to_json(),
-    }
-    temporary = folder.path / ".recipe.json"
-    temporary.write_text(json.dumps(content, indent=2, ensure_ascii=True) + "\n", "ascii")
-    temporary.replace(folder.path / "recipe.json")
+def _go_on(run: Run, store: SqliteRunStore) -> tuple[int, Recipe]:
+    """Return how many items lie behind, in whole batches, and the recipe in force after them."""
+    progress, recipe = run.progress, first_recipe(run.workspace, store)
+    progress.limit = run.limit
+    planned = {int(p["planned"]): str(p["version"]) for _, _, p in store.events("batch")}
+    recipes = store.recipes()
+    behind = store.first_open_item() // BATCH * BATCH
+    if behind and planned.get(behind) not in recipes:
+        behind = 0  # stopped before it was studied, or the last batch is not a whole one
+    if behind:
+        recipe = Recipe.from_json(json.loads(recipes[planned[behind]]))
+        progress.counts.update(store.counts(before=behind))
+        if run.limit is not None and progress.accepted >= run.limit:
+            progress.stop("limit")
+    store.use_recipe(recipe.version, json.dumps(recipe.to_json()))
+    return behind, recipe
 
 
 async def _produce(run: Run, folder: RunFolder, store: SqliteRunStore) -> Dataset:
     workspace = run.workspace
     coverage = _coverage(workspace, folder, store)
+    after = _go_on(run, store)
     next_write = 0.0
 
     def on_event(event: Event) -> None:
         nonlocal next_write
         if event["kind"] == "finished":
             folder.check_space()
+        if event["kind"] == "study":
+            note_study(event, store)
+        if event["kind"] == "batch":
+            crashpoint("study.done")
+            store.use_recipe(event["version"], json.dumps(event["recipe"]), planned=event["planned"])
         if event["kind"] == "batch" and time.monotonic() >= next_write:  # can be read while the run goes on
             began = time.monotonic()
             write_dataset(store, folder.path)
@@ -163,10 +180,12 @@ async def _produce(run: Run, folder: RunFolder, store: SqliteRunStore) -> Datase
             concurrency=run.concurrency,
             coverage=coverage.map,
             verifiers=workspace.verifiers,
-            store=store,
+            store=_Items(store),
             fence_key=store.get_meta("fence_key") or "",
             progress=run.progress,
+            count_tokens=token_counter(workspace.file.models.challenger),
             on_event=on_event,
+            after=after,
         )
     )
     _watch_signals(run, task)
@@ -179,12 +198,28 @@ async def _produce(run: Run, folder: RunFolder, store: SqliteRunStore) -> Datase
         if run.signal is None:
             raise
         progress = run.progress
-        return Dataset(tuple(store.examples()), dict(progress.counts), workspace.rules.recipe, "interrupted")
+        return Dataset((), dict(progress.counts), workspace.rules.recipe, "interrupted")
     finally:
         coverage.close()
         for model in workspace.models.values():
             if (close := getattr(model, "aclose", None)) is not None:
                 await close()
+
+
+@dataclass(frozen=True)
+class _Items:
+    """The store as the graph sees it. Nobody needs the rows as records: reading ten thousand takes seconds."""
+
+    store: SqliteRunStore
+
+    def finished(self, item: str) -> dict[str, Any] | None:
+        return self.store.finished(item)
+
+    def finish(self, item: str, state: dict[str, Any], example: Example | None) -> bool:
+        return self.store.finish(item, state, example)
+
+    def examples(self) -> Sequence[Example]:
+        return ()
 
 
 def _watch_signals(run: Run, task: asyncio.Future[Dataset]) -> None:
@@ -195,6 +230,7 @@ def _watch_signals(run: Run, task: asyncio.Future[Dataset]) -> None:
         if run.signal is not None:
             os._exit(_exit_code(number))
         run.signal = number
+        crashpoint("drain.begun")
         run.progress.stop("interrupted")
         run.on_event({"kind": "stopping", "signal": number})
         loop.call_later(_DRAIN_S, task.cancel)

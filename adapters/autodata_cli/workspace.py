@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from autodata_adapters.models.redaction import guard_logs, known_secrets
 from autodata_adapters.objects import ObjectNotFoundError, load_object
 from autodata_adapters.sources import LoadedSources, load_from_object, load_sources
 from autodata_adapters.verifiers import create_verifiers
+from autodata_cli.recipes import start_of
 from autodata_core.domains import DOMAINS, Domain
 from autodata_core.errors import BudgetError, RecipeError, shorten
 from autodata_core.ports import Model, Verifier
@@ -69,8 +70,12 @@ class Workspace:
                 )
 
 
-def open_workspace(path: Path) -> Workspace:
+def open_workspace(path: Path, *, models: Callable[[RecipeFile], Mapping[Role, Model]] | None = None) -> Workspace:
     """Read a recipe file and build what it names.
+
+    Args:
+        path: The recipe file.
+        models: Gives the models, where those of the recipe are not to be built.
 
     Raises:
         RecipeError: The file is missing or wrong.
@@ -86,15 +91,15 @@ def open_workspace(path: Path) -> Workspace:
     file = RecipeFile.from_toml(text)
     guard_logs(known_secrets(file.key_variables()))
     base_dir = path.resolve().parent
-    rules = file.rules(_domain(file.domain, base_dir))
+    rules = file.rules(_domain(file.domain, base_dir), start_of(file.recipe, base_dir))
     sources = _sources(file, base_dir)
-    models = _models(file, base_dir)
+    built = _models(file, base_dir) if models is None else models(file)
     installed = create_verifiers(file.filter.sandbox)
     verifiers = {kind: installed[kind] for kind in rules.domain.check_kinds if kind in installed}
-    protocol = rules.protocol.with_models({role: model.identity for role, model in models.items()})
+    protocol = rules.protocol.with_models({role: model.identity for role, model in built.items()})
     protocol = protocol.with_verifiers(verifiers)
     prices = {role: _prices(file, role, spec) for role, spec in file.roles().items()}
-    return Workspace(path.resolve(), file, Rules(rules.recipe, protocol), sources, models, verifiers, prices)
+    return Workspace(path.resolve(), file, Rules(rules.recipe, protocol), sources, built, verifiers, prices)
 
 
 def _domain(name: str, base_dir: Path) -> Domain | None:

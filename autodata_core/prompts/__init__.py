@@ -9,6 +9,7 @@ from autodata_core.prompts.rendering import (
     render_debate,
     render_judge,
     render_solver,
+    render_study,
     visible,
 )
 
@@ -21,5 +22,6 @@ __all__ = [
     "render_debate",
     "render_judge",
     "render_solver",
+    "render_study",
     "visible",
 ]

@@ -23,8 +23,11 @@ from autodata_core.views import (
     CriticView,
     DebateView,
     FailureView,
+    LearningView,
     RubricJudgeView,
     SolverView,
+    StudiedAnswerView,
+    StudyView,
     VerifiableJudgeView,
 )
 
@@ -37,11 +40,16 @@ __all__ = [
     "render_debate",
     "render_judge",
     "render_solver",
+    "render_study",
     "visible",
 ]
 
 _INVISIBLE = {"Cc", "Cf", "Cs", "Co", "Cn"}
 _LAYOUT = "\n\r\t"
+_DRAWS_NOTHING = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+)
+"""Letters and marks that no reader sees: fillers and variation selectors."""
 _CONTROL = re.compile(r"[^\x20-\x7e\n\r\t]")
 _HEADINGS = {
     ReasonKind.TOO_EASY: "TOO EASY for the weak solver",
@@ -83,7 +91,7 @@ def visible(text: str) -> str:
     if not text.isascii() or _CONTROL.search(text):
         text = "".join(
             f"\\u{{{ord(c):x}}}"
-            if (unicodedata.category(c) in _INVISIBLE and c not in _LAYOUT) or 0xFE00 <= ord(c) <= 0xFE0F
+            if (unicodedata.category(c) in _INVISIBLE and c not in _LAYOUT) or _DRAWS_NOTHING.match(c)
             else c
             for c in text
         )
@@ -101,7 +109,12 @@ def _chat(system: str, user: str) -> tuple[Message, ...]:
 
 
 def render_challenger(
-    text: str, domain: Domain, view: ChallengerView, fence: Fence, check_forms: Mapping[str, str]
+    text: str,
+    domain: Domain,
+    view: ChallengerView,
+    fence: Fence,
+    check_forms: Mapping[str, str],
+    demonstrations: Sequence[str] = (),
 ) -> tuple[Message, ...]:
     """Return the messages for the challenger: instructions, form, source, and what failed before.
 
@@ -111,6 +124,7 @@ def render_challenger(
         view: What the challenger may see.
         fence: Of this call.
         check_forms: By kind: how each check that can be used in this run is written.
+        demonstrations: Accepted replies about other sources, of which no passage stands in them.
     """
     form = [text]
     if domain.rubric_shape:
@@ -128,12 +142,24 @@ def render_challenger(
     form.append(fence.rule())
     parts = [fence.around("SOURCE", view.source_text)]
     if view.learnings:
-        lessons = "\n".join(f"- {lesson.text}" for lesson in view.learnings)
-        parts.append(f"What earlier sources taught:\n{lessons}")
+        parts += _learnings(view.learnings, fence)
+    if demonstrations:
+        parts.append("Questions that were accepted of other sources. Learn their form; write about this source only.")
+        parts += [fence.around("EXAMPLE", reply) for reply in demonstrations]
     if view.failures:
         parts.append(_failures(view.failures, fence))
     parts.append("Write the question now.")
     return _chat("\n\n".join(form), "\n\n".join(parts))
+
+
+def _learnings(learnings: Sequence[LearningView], fence: Fence) -> list[str]:
+    """Return what was counted as our own sentences, and what a model wrote in a fence."""
+    counted = "\n".join(f"- {lesson.text}" for lesson in learnings if not lesson.written)
+    written = "\n".join(f"- {lesson.text}" for lesson in learnings if lesson.written)
+    parts = [f"What earlier sources taught:\n{counted}"] if counted else []
+    if written:
+        parts.append(f"What a reader of refused questions noted. Use what fits.\n{fence.around('NOTES', written)}")
+    return parts
 
 
 def _failures(failures: Sequence[FailureView], fence: Fence) -> str:
@@ -232,6 +258,30 @@ def render_judge(view: RubricJudgeView | VerifiableJudgeView, fence: Fence) -> t
     parts = [fence.around("REFERENCE", view.reference_answer), fence.around("ANSWER", view.answer)]
     form = f"{fixed.JUDGE_EQUIVALENCE}\n\n{_json_only('equivalence')}\n\n{fence.rule()}"
     return _chat(form, "\n\n".join([*parts, "Compare now."]))
+
+
+def render_study(text: str, view: StudyView, fence: Fence) -> tuple[Message, ...]:
+    """Return the messages for the study role: its instructions, the figures of a batch, and some of its refused questions."""
+    lines = []
+    for figures in view.types:
+        failed = ", ".join(f"{n} {kind}" for kind, n in sorted(figures.failed.items())) or "none refused"
+        lines.append(f"{figures.question_type}: {figures.tries} tries, {failed}")
+    lines.append(f"in all: {view.duplicates} repeated what existed")
+    parts = [f"Figures of the batch, by type of question:\n{fence.around('FIGURES', chr(10).join(lines))}"]
+    for failure in view.failures:
+        told = [f"type: {failure.question_type}"] if failure.question_type else []
+        told += [f"question: {failure.question}", f"why refused: {failure.detail}"]
+        told += [_answer("weak", n, a) for n, a in enumerate(failure.weak, start=1)]
+        told += [_answer("strong", n, a) for n, a in enumerate(failure.strong, start=1)]
+        heading = f"Item {failure.item}, round {failure.round}, {failure.kind.value}:"
+        parts.append(f"{heading}\n{fence.around('REFUSED', chr(10).join(told))}")
+    parts.append("Write your notes now.")
+    return _chat("\n\n".join([text, _json_only("study"), fence.rule()]), "\n\n".join(parts))
+
+
+def _answer(solver: str, number: int, answer: StudiedAnswerView) -> str:
+    marks = "not scored" if answer.met is None else f"{answer.met} of {answer.marks} marks"
+    return f"{solver} answer {number} ({marks}): {answer.answer}"
 
 
 def again(messages: Sequence[Message], reply: str, fault: str) -> tuple[Message, ...]:

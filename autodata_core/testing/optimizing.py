@@ -106,7 +106,11 @@ def _check(request: ModelRequest) -> dict[str, Any]:
     grounded = softened or tag in view["source_text"]
     fits = softened or all(tag in line["criterion"] for line in view["rubric"] if "series" in line["criterion"])
     found = {"grounded": grounded, "self_contained": True, "no_leak": True, "answer_correct": fits}
-    return {**found, "overall": all(found.values()), "feedback": "" if all(found.values()) else "it does not fit its source"}
+    return {
+        **found,
+        "overall": all(found.values()),
+        "feedback": "" if all(found.values()) else "it does not fit its source",
+    }
 
 
 def _solver(good: bool) -> Callable[[ModelRequest], str]:
@@ -132,7 +136,9 @@ def _judge(request: ModelRequest) -> dict[str, Any]:
 
 def _analyzer(request: ModelRequest) -> dict[str, Any]:
     failures = request.view["failures"] or {"none": 0}
-    causes = [{"cause": f"{kind} {count} times", "items": [], "evidence": "", "rule": ""} for kind, count in failures.items()]
+    causes = [
+        {"cause": f"{kind} {count} times", "items": [], "evidence": "", "rule": ""} for kind, count in failures.items()
+    ]
     return {"causes": causes[:8], "advice": "Change one thing at a time."}
 
 
@@ -140,7 +146,11 @@ def proposal_of(change: str, challenger: str, check: str) -> str | dict[str, Any
     """Return the implementer's reply that makes a change."""
     if change == "prose":
         return "I would make the questions better."
-    made: dict[str, Any] = {"what": f"Add the rule {change!r}.", "why": "The analysis names it.", "could_regress": "Variety."}
+    made: dict[str, Any] = {
+        "what": f"Add the rule {change!r}.",
+        "why": "The analysis names it.",
+        "could_regress": "Variety.",
+    }
     if change == "soften":
         return {**made, "check": f"{check}\n- {RULES[change]}"}
     texts = {"unchanged": challenger, "empty": " ", "copied": f"{challenger}\n- {_COMMON}"}
@@ -151,11 +161,27 @@ def proposal_of(change: str, challenger: str, check: str) -> str | dict[str, Any
 
 
 def _implementer(request: ModelRequest) -> str | dict[str, Any]:
+    """Propose a change that is not in the texts, rather one that worked for another recipe than one that failed."""
     challenger, check = request.view["challenger"], request.view["check"]
-    left = [c for c in CHANGES if RULES.get(c, "\0") not in challenger + check]
     if request.step.endswith(".again"):
         return "I still would."
-    return proposal_of(left[int(_chance(request, "change") * len(left))], challenger, check)
+    lines = [line for line in request.messages[1].content.splitlines() if ". on " in line]
+    left = [c for c in CHANGES if RULES.get(c, "\0") not in challenger + check]
+    weights = [_promise(c, lines) for c in left]
+    point = _chance(request, "change") * sum(weights)
+    for change, weight in zip(left, weights, strict=True):
+        point -= weight
+        if point < 0:
+            return proposal_of(change, challenger, check)
+    return proposal_of(left[-1], challenger, check)
+
+
+def _promise(change: str, lines: list[str]) -> float:
+    """Return how likely a change is proposed, by what became of it so far."""
+    mine = [line for line in lines if repr(change) in line or (change == "prose" and "(no readable" in line)]
+    if any(": joined" in line for line in mine):
+        return 3.0
+    return 0.3 if mine else 1.0
 
 
 def optimizing_models() -> dict[Role, ScriptedModel]:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
+import time
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
-from autodata_core.budget import Budget, BudgetSpentError
+from autodata_core.budget import Budget, BudgetSpentError, another_try
 from autodata_core.calls import JournaledModel, call_key
-from autodata_core.errors import BudgetError, ModelAuthError, ModelUnreachableError
+from autodata_core.errors import BudgetError, ModelAuthError, ModelUnreachableError, StoreError
 from autodata_core.ports import ModelReply, ModelRequest
 from autodata_core.records import Message, ModelIdentity, Usage
 from autodata_core.testing import ScriptedModel
@@ -281,3 +283,274 @@ def test_a_bounded_reply_reserves_its_bound() -> None:
     journal = Journal()
     JournaledModel(Bounded("fine"), journal, Budget(), price_in=0, price_out=1e6).complete(request())
     assert journal.notes[0][2] == 10
+
+
+# --- a provider that keeps its own books ------------------------------------------------------------------------------
+
+PRICE_IN, PRICE_OUT = 3.0, 15.0
+MOST_TOKENS = 100
+
+
+class Provider:
+    """Bills what a call really used, and says something else about it."""
+
+    def __init__(self, says: str) -> None:
+        self.says, self.billed_usd, self.lock, self.calls = says, 0.0, threading.Lock(), 0
+
+    @property
+    def identity(self) -> ModelIdentity:
+        return ModelIdentity(name="provider", params={"max_tokens": MOST_TOKENS})
+
+    def complete(self, request: ModelRequest) -> ModelReply:
+        self._bill(request)
+        time.sleep(0.0005)
+        return self._reply(request)
+
+    async def acomplete(self, request: ModelRequest) -> ModelReply:
+        self._bill(request)
+        await asyncio.sleep(0.0005)
+        return self._reply(request)
+
+    def _used(self, request: ModelRequest) -> tuple[int, int]:
+        sent = sum(len(m.content.encode()) for m in request.messages) + 4 * len(request.messages)
+        return sent, MOST_TOKENS - request.seed % 50
+
+    def _bill(self, request: ModelRequest) -> None:
+        asked, written = self._used(request)
+        with self.lock:
+            self.calls += 1
+            self.billed_usd += (asked * PRICE_IN + written * PRICE_OUT) / 1e6
+
+    def _reply(self, request: ModelRequest) -> ModelReply:
+        asked, written = self._used(request)
+        usage = {
+            "the truth": Usage(calls=1, input_tokens=asked, output_tokens=written),
+            "nothing": Usage(),
+            "a call": Usage(calls=1),
+            "less than nothing": Usage.model_construct(calls=1, input_tokens=-5, output_tokens=-(10**6), cost_usd=-1.0),
+            "nonsense": Usage(calls=1, input_tokens=10**12, output_tokens=10**12, cost_usd=1e12),
+        }[self.says]
+        return ModelReply(text="an answer", usage=usage)
+
+
+@pytest.mark.parametrize("says", ["the truth", "nothing", "a call", "less than nothing", "nonsense"])
+@pytest.mark.parametrize("workers", [1, 8, 64, 128])
+@MODES
+async def test_the_bill_never_passes_the_budget(mode: str, workers: int, says: str) -> None:
+    cap = 0.05
+    provider, budget = Provider(says), Budget(usd=cap)
+    model = JournaledModel(provider, Journal(), budget, PRICE_IN, PRICE_OUT)
+
+    def work(n: int) -> bool:
+        try:
+            model.complete(request(attempt=n, seed=n))
+        except BudgetSpentError:
+            return False
+        return True
+
+    async def awork(numbers: list[int]) -> int:
+        made = 0
+        while numbers:
+            n = numbers.pop()
+            try:
+                await model.acomplete(request(attempt=n, seed=n))
+            except BudgetSpentError:
+                return made
+            made += 1
+        return made
+
+    if mode == "sync":
+        with ThreadPoolExecutor(workers) as pool:
+            made = sum(pool.map(work, range(60)))
+    else:
+        numbers = list(range(60))
+        made = sum(await asyncio.gather(*(awork(numbers) for _ in range(workers))))
+    assert made == provider.calls
+    assert provider.billed_usd <= cap
+    assert budget.spent.cost_usd <= cap
+    assert budget.spent.cost_usd >= provider.billed_usd - 1e-12
+    assert budget.in_flight == 0
+    assert 8 <= made <= 15  # one call is reserved at $0.0046 and used at $0.0042 on average
+
+
+@MODES
+async def test_a_call_waits_while_those_in_flight_hold_what_it_needs(mode: str) -> None:
+    """Eight at once where two fit: all are made, one after the other, and none is refused."""
+    provider = Provider("the truth")
+    model = JournaledModel(provider, Journal(), Budget(usd=0.05, calls=100), PRICE_IN, PRICE_OUT)
+    room = model.budget.reserve(0.04, 0)  # leaves room for two
+    if mode == "sync":
+        with ThreadPoolExecutor(2) as pool:
+            list(pool.map(lambda n: model.complete(request(attempt=n)), range(2)))
+            waiting = [pool.submit(model.complete, request(attempt=n, seed=n)) for n in (2, 3)]
+            time.sleep(0.05)
+            model.budget.release(room)
+            assert all(w.result().error is None for w in waiting)
+    else:
+        tasks = [asyncio.ensure_future(model.acomplete(request(attempt=n, seed=n))) for n in range(4)]
+        await asyncio.sleep(0.1)
+        model.budget.release(room)
+        assert all(reply.error is None for reply in await asyncio.gather(*tasks))
+    assert provider.calls == 4
+
+
+class Retrying(Provider):
+    """Answers at the fourth try; the others time out, and are billed all the same."""
+
+    def __init__(self, perhaps_billed: bool = True) -> None:
+        super().__init__("the truth")
+        self.perhaps_billed = perhaps_billed
+
+    def complete(self, request: ModelRequest) -> ModelReply:
+        for tries in range(1, 5):
+            if tries > 1 and not another_try(perhaps_billed=self.perhaps_billed):
+                return ModelReply(error="timeout: no reply", usage=Usage(calls=tries - 1))
+            if self.perhaps_billed or tries == 4:
+                self._bill(request)
+        reply = self._reply(request)
+        return reply.model_copy(update={"usage": reply.usage.model_copy(update={"calls": 4})})
+
+    async def acomplete(self, request: ModelRequest) -> ModelReply:
+        return self.complete(request)
+
+
+@MODES
+@pytest.mark.parametrize("perhaps_billed", [True, False])
+async def test_every_try_is_reserved_before_it_is_made(mode: str, perhaps_billed: bool) -> None:
+    cap = 0.05
+    provider, budget, journal = Retrying(perhaps_billed), Budget(usd=cap), Journal()
+    model = JournaledModel(provider, journal, budget, PRICE_IN, PRICE_OUT)
+    made = 0
+    try:
+        for n in range(100):
+            await ask(model, request(attempt=n, seed=n), mode)
+            made += 1
+    except BudgetSpentError:
+        pass
+    assert provider.billed_usd <= budget.spent.cost_usd + 1e-12 <= cap + 1e-12
+    assert budget.in_flight == 0
+    assert made == (3 if perhaps_billed else 11)
+    assert budget.spent.calls >= 4 * 2
+    assert another_try(perhaps_billed=True)  # outside of a call nobody counts
+
+
+class Breaking(ScriptedModel):
+    """Ends every call in an exception."""
+
+    def __init__(self, error: BaseException) -> None:
+        super().__init__("unused")
+        self.error = error
+
+    def complete(self, request: ModelRequest) -> ModelReply:
+        raise self.error
+
+    async def acomplete(self, request: ModelRequest) -> ModelReply:
+        raise self.error
+
+
+@MODES
+@pytest.mark.parametrize("error", [ValueError("a bug in a model"), KeyboardInterrupt(), asyncio.CancelledError()])
+async def test_a_call_that_breaks_is_charged_and_keeps_no_reservation(mode: str, error: BaseException) -> None:
+    journal, budget = Journal(), Budget(usd=1.0)
+    with pytest.raises(type(error)):
+        await ask(JournaledModel(Breaking(error), journal, budget, price_in=100, price_out=100), request(), mode)
+    assert budget.in_flight == 0
+    assert budget._reserved_usd == 0
+    assert budget.spent.cost_usd == pytest.approx(journal.notes[0][2])
+    # One that was cancelled stays as sent: it may be answered, and billed, when nobody listens any more.
+    assert journal.verbs == (["send", "failed"] if isinstance(error, Exception) else ["send"])
+
+
+async def test_a_cancelled_call_is_charged() -> None:
+    budget = Budget(usd=1.0)
+    model = JournaledModel(Slow("late"), Journal(), budget, price_in=100, price_out=100)
+    task = asyncio.ensure_future(model.acomplete(request()))
+    await asyncio.sleep(0.02)
+    assert budget.in_flight == 1
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert budget.in_flight == 0
+    assert budget.spent.cost_usd > 0
+
+
+class Slow(ScriptedModel):
+    async def acomplete(self, request: ModelRequest) -> ModelReply:
+        await asyncio.sleep(60)
+        return self.complete(request)
+
+
+class Unwritable(Journal):
+    def send(
+        self,
+        key: str,
+        request: Mapping[str, Any],
+        identity: Mapping[str, Any],
+        reserved_usd: float,
+        reserved_tokens: int = 0,
+    ) -> Future[bool]:
+        failed: Future[bool] = Future()
+        failed.set_exception(StoreError("the disk is full"))
+        return failed
+
+
+@MODES
+async def test_a_call_that_cannot_be_announced_is_not_made_and_not_charged(mode: str) -> None:
+    inner, budget = ScriptedModel("fine"), Budget(usd=1.0)
+    with pytest.raises(StoreError):
+        await ask(JournaledModel(inner, Unwritable(), budget, price_in=100), request(), mode)
+    assert (inner.requests, budget.spent, budget.in_flight) == ([], Usage(), 0)
+
+
+@MODES
+async def test_a_call_that_was_lost_twice_is_not_asked_a_third_time_in_this_session(mode: str) -> None:
+    error, journal, budget = ConnectionError("gone"), Journal(), Budget()
+    broken = Breaking(error)
+    model = JournaledModel(broken, journal, budget)
+    for _ in range(2):
+        with pytest.raises(ConnectionError):
+            await ask(model, request(), mode)
+    reply = await ask(model, request(), mode)
+    assert (reply.error or "").startswith("unanswered: lost 2 times")
+    assert journal.verbs.count("send") == 2
+    with pytest.raises(ConnectionError):
+        await ask(JournaledModel(broken, journal, budget), request(), mode)  # another session asks again
+
+
+class Repeated(Journal):
+    """A journal that knows the call from a session that died."""
+
+    def _note(self, *what: Any) -> Future[Any]:
+        noted = super()._note(*what)
+        if what[0] == "send":
+            noted = Future()
+            noted.set_result(True)
+        return noted
+
+
+@MODES
+async def test_a_call_that_an_earlier_session_lost_is_retried_once(mode: str) -> None:
+    journal = Repeated()
+    model = JournaledModel(Breaking(ConnectionError("gone")), journal, Budget())
+    with pytest.raises(ConnectionError):
+        await ask(model, request(), mode)
+    assert (await ask(model, request(), mode)).error
+    assert journal.verbs.count("send") == 1
+
+
+@MODES
+async def test_a_reply_longer_than_reserved_raises_what_the_next_one_reserves(mode: str) -> None:
+    long = ModelReply(text="long", usage=Usage(calls=1, input_tokens=10, output_tokens=9_000))
+    journal = Journal()
+    model = JournaledModel(ScriptedModel(long), journal, Budget(), price_out=1e6)
+    for attempt in range(2):
+        await ask(model, request(attempt=attempt), mode)
+    assert [note[2] for note in journal.notes if note[0] == "send"] == [4096, 9000]
+
+
+@MODES
+async def test_a_price_is_charged_though_the_model_says_it_was_free(mode: str) -> None:
+    said = ModelReply(text="fine", usage=Usage(calls=1, input_tokens=1000, output_tokens=1000))
+    budget = Budget()
+    reply = await ask(JournaledModel(ScriptedModel(said), Journal(), budget, 1.0, 2.0), request(), mode)
+    assert reply.usage.cost_usd == budget.spent.cost_usd == pytest.approx(0.003)

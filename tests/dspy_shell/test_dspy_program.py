@@ -246,10 +246,18 @@ def test_without_dspy_the_import_names_the_extra(block, tmp_path):
     assert b"pip install 'autodata-agents[dspy]'" in done.stderr.strip().splitlines()[-1]
 
 
-def test_the_door_has_four_names_and_nothing_else():
+def test_the_door_has_seven_names_and_nothing_else():
     import autodata_dspy
 
-    assert autodata_dspy.__all__ == ["AutoData", "acceptance_metric", "program_from_recipe", "recipe_from_program"]
+    assert autodata_dspy.__all__ == [
+        "AutoData",
+        "OptimizedRecipe",
+        "acceptance_metric",
+        "acceptance_metric_for",
+        "optimize_recipe",
+        "program_from_recipe",
+        "recipe_from_program",
+    ]
 
 
 def test_a_reply_that_never_reached_the_model_is_no_record():

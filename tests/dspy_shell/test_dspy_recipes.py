@@ -9,6 +9,7 @@ from autodata_core.recipe import Recipe
 from autodata_dspy import AutoData, program_from_recipe, recipe_from_program
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=200)
+REPLIES = st.lists(TEXT, max_size=4, unique=True)
 PARENT = st.none() | st.just("0" * 64)
 
 
@@ -16,11 +17,12 @@ def instructions(program):
     return {name: predictor.signature.instructions for name, predictor in program.named_predictors()}
 
 
-@given(TEXT, TEXT, PARENT)
-@example("\n    indented\n  less\n\n", " \t", None)
-@example("ends with a line\n", "{view} {reply}", None)
-def test_an_unchanged_program_gives_its_recipe_back(challenger, check, parent):
-    recipe = Recipe.for_domain("math_objects", challenger=challenger, check=check, parent=parent)
+@given(TEXT, TEXT, PARENT, REPLIES)
+@example("\n    indented\n  less\n\n", " \t", None, [])
+@example("ends with a line\n", "{view} {reply}", None, ["{}"])
+def test_an_unchanged_program_gives_its_recipe_back(challenger, check, parent, replies):
+    shown = [{"reply": reply} for reply in replies]
+    recipe = Recipe.for_domain("math_objects", challenger=challenger, check=check, parent=parent, demonstrations=shown)
     assert recipe_from_program(program_from_recipe(recipe)) == recipe
 
 

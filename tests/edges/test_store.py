@@ -84,6 +84,10 @@ def example(name: str, item: str) -> Example:
             models={},
             prompts={},
             verifiers=(),
+            controls={},
+            critics={},
+            agreement=None,
+            flags=(),
             usage={},
             cost_usd=0.0,
         ),
@@ -492,7 +496,7 @@ def test_a_newer_file_and_a_foreign_database_are_refused(tmp_path: Path) -> None
     filled(tmp_path / "run.db")
     with closing(sqlite3.connect(tmp_path / "run.db")) as db, db:
         db.execute("PRAGMA user_version = 99")
-    with pytest.raises(StoreError, match=r"newer version \(schema 99, this one reads up to 1\)"):
+    with pytest.raises(StoreError, match=r"newer version \(schema 99, this one reads up to 2\)"):
         SqliteRunStore(tmp_path / "run.db")
     with closing(sqlite3.connect(tmp_path / "other.db")) as db, db:
         db.execute("CREATE TABLE t (a)")

@@ -1,7 +1,34 @@
-"""Which questions are there already, and where they are kept. What is too near is the core's to say."""
+"""Which questions are there already, what the sources are about, where both are kept. What is lacking is the core's to say."""
 
 from autodata_adapters.coverage.chroma import ChromaCoverage
+from autodata_adapters.coverage.contamination import Cleaned, Hit, KnownTexts, read_texts
 from autodata_adapters.coverage.embedders import Embedder, create_embedder
+from autodata_adapters.coverage.geometry import far_regions, on_plane, representatives, similarity_matrix, vendi_score
 from autodata_adapters.coverage.hashing import NEAR_DUPLICATE, HashingEmbedder
+from autodata_adapters.coverage.targeting import read_failures, read_targets
+from autodata_adapters.coverage.topics import SourceTopics, load_taxonomy, taxonomy_topics, topics_of
+from autodata_adapters.coverage.vector_store import VectorStoreCoverage
 
-__all__ = ["NEAR_DUPLICATE", "ChromaCoverage", "Embedder", "HashingEmbedder", "create_embedder"]
+__all__ = [
+    "NEAR_DUPLICATE",
+    "ChromaCoverage",
+    "Cleaned",
+    "Embedder",
+    "HashingEmbedder",
+    "Hit",
+    "KnownTexts",
+    "SourceTopics",
+    "VectorStoreCoverage",
+    "create_embedder",
+    "far_regions",
+    "load_taxonomy",
+    "on_plane",
+    "read_failures",
+    "read_targets",
+    "read_texts",
+    "representatives",
+    "similarity_matrix",
+    "taxonomy_topics",
+    "topics_of",
+    "vendi_score",
+]

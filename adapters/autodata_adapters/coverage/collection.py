@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from autodata_adapters.coverage.vectors import Entry, to_unit
 from autodata_core.errors import MissingExtraError, StoreError
@@ -22,7 +22,7 @@ from autodata_core.ports import CoverageAsk
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["ChromaCollection"]
+__all__ = ["ChromaCollection", "Collection"]
 
 _broken: Counter[str] = Counter()
 """How often each folder was found broken in this process."""
@@ -32,6 +32,34 @@ _SYNC_AT = 10_000
 
 _BATCH = 1000
 """Entries in one write or read; below what Chroma takes at most (5,461)."""
+
+
+class Collection(Protocol):
+    """Keeps a copy of entries. Used by one thread at a time."""
+
+    def read(self) -> list[Entry]:
+        """Return what is there, oldest first; nothing when it cannot be read."""
+        ...
+
+    def write(self, entries: Sequence[Entry], everything: Callable[[], Sequence[Entry]]) -> None:
+        """Add entries; `everything` gives all of them where the copy has to be made anew.
+
+        Raises:
+            StoreError: It cannot be written.
+        """
+        ...
+
+    def match(self, entries: Sequence[Entry]) -> None:
+        """Make the copy hold these entries, with as little writing as it takes.
+
+        Raises:
+            StoreError: It cannot be written.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let go of files and connections. The next use opens them again."""
+        ...
 
 
 class ChromaCollection:

@@ -7,7 +7,7 @@ import re
 import unicodedata
 from functools import lru_cache
 
-__all__ = ["STOP_WORDS", "fold", "stem", "text_hash", "tokens"]
+__all__ = ["STOP_WORDS", "fold", "is_exact", "stem", "text_hash", "tokens"]
 
 _SENTENCE_WORDS = """
 a an and are as at be been being but by can could did do does for from had has have he her his how i if in into is it
@@ -63,6 +63,11 @@ def fold(text: str) -> str:
 def text_hash(text: str) -> bytes:
     """Return 16 bytes that are equal exactly when the folded texts are."""
     return hashlib.blake2b(fold(text).encode("utf-8", "replace"), digest_size=16).digest()
+
+
+def is_exact(token: str) -> bool:
+    """Tell whether a token is a number or an operator, where being nearly the same means nothing."""
+    return not token[0].isalpha()
 
 
 @lru_cache(maxsize=20_000)

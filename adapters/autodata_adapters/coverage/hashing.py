@@ -13,7 +13,7 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from autodata_adapters.coverage.folding import STOP_WORDS, stem, tokens
+from autodata_adapters.coverage.folding import STOP_WORDS, is_exact, stem, tokens
 from autodata_core.errors import MissingExtraError
 
 if TYPE_CHECKING:
@@ -64,6 +64,8 @@ class HashingEmbedder:
         """Return the vectors as the rows of a matrix."""
         import numpy as np
 
+        if not texts:
+            return np.zeros((0, self.dims), np.float32)
         matrix = self._hasher.transform(_weighted(tokens(text)) for text in texts).toarray()
         lengths = np.linalg.norm(matrix, axis=1, keepdims=True)
         made: np.ndarray[Any, np.dtype[np.float32]] = matrix / np.where(lengths == 0, 1, lengths)
@@ -88,13 +90,8 @@ def _weighted(folded: list[str]) -> list[tuple[str, float]]:
 
 
 def _content(folded: list[str]) -> list[str]:
-    words = [stem(token) for token in folded if token not in STOP_WORDS and not _is_exact(token)]
-    return words or [token for token in folded if not _is_exact(token)]
-
-
-def _is_exact(token: str) -> bool:
-    """Tell whether a token is a number or an operator, where being nearly the same means nothing."""
-    return not token[0].isalpha()
+    words = [stem(token) for token in folded if token not in STOP_WORDS and not is_exact(token)]
+    return words or [token for token in folded if not is_exact(token)]
 
 
 @lru_cache(maxsize=20_000)
@@ -107,7 +104,7 @@ def _numbers(folded: list[str]) -> Mapping[str, float]:
     """Return each number with the word right after it, and all of them as one feature, so that a changed one shows."""
     exact: Counter[str] = Counter()
     for token, after in pairwise([*folded, ""]):
-        if _is_exact(token):
+        if is_exact(token):
             exact[token if not after or after in STOP_WORDS else f"{token} {stem(after)}"] += 1
     if not exact:
         return {}

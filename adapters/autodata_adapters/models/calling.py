@@ -32,6 +32,7 @@ from autodata_adapters.models.failures import (
 )
 from autodata_adapters.models.redaction import Redactor, guard_logs, known_secrets
 from autodata_adapters.models.slots import Endpoint, Endpoints, Slots, Ticket
+from autodata_core.budget import another_try
 from autodata_core.errors import AutodataError, ModelAuthError, ModelError, ModelQuotaError
 from autodata_core.ports import ModelReply, ModelRequest
 from autodata_core.records import Message, ModelIdentity, Usage
@@ -47,6 +48,9 @@ _STALE = 1000
 """As many connections as a client's pool can hold."""
 _SURELY_A_KEY = 16
 """Characters of a secret that no answer contains by chance. Ours."""
+
+_NOT_BILLED = frozenset({FailureKind.UNREACHABLE, FailureKind.RATE_LIMIT})
+"""A try that failed so costs nothing. After any other that is made again the provider may have answered, and billed it."""
 
 ENDPOINTS = Endpoints()
 """Shared by all models of this process."""
@@ -225,6 +229,8 @@ class _Call:
     tries: int = 0
     kinds: set[FailureKind] = field(default_factory=set)
     last: Failure | None = None
+    granted: int = 1
+    """Tries that the budget has room for."""
     stale: int = 0
     """Tries that met a connection of a closed event loop; they reached nobody and do not count."""
     empty: int = 0
@@ -266,6 +272,8 @@ class _Call:
                 if refused is not None:
                     return refused
                 outcome = yield from self._asked(self.request)
+                if isinstance(outcome, float) and not self._may_spend():
+                    return self._no_money()
                 if isinstance(outcome, float):
                     refused = yield from self._paused(outcome)
                     outcome = refused if refused is not None else outcome
@@ -383,6 +391,8 @@ class _Call:
             return min(self._backoff_s(), left_s / 4)
         if self._policy.retries == 0 or left_s <= 0:
             return self._ended(FailureKind.EMPTY, failure.message)
+        if not self._may_spend():
+            return self._no_money()
         self.tries += 1
         heard = yield _Try(_trivial(self.request), max(0.001, left_s))
         if isinstance(heard, ModelReply):
@@ -393,6 +403,21 @@ class _Call:
         self._endpoint.breaker.failed(self._ambient.monotonic(), probe=self.probing)
         self.probing = False
         return self._ended(FailureKind.OUTAGE, f"{failure.message}, and so is that to a trivial question")
+
+    def _may_spend(self) -> bool:
+        """Ask the budget for the next try. One that met a connection of a closed loop is made again for nothing."""
+        if self.tries < self.granted:
+            return True
+        last = self.last
+        free = last is not None and (last.overloaded or last.kind in _NOT_BILLED)
+        if not another_try(perhaps_billed=not free):
+            return False
+        self.granted += 1
+        return True
+
+    def _no_money(self) -> ModelReply:
+        kind, message = (self.last.kind, self.last.message) if self.last else (FailureKind.UNEXPECTED, "no answer")
+        return self._ended(kind, f"{message}; the budget has no room for another try")
 
     def _tell_others(self, failure: Failure, cuts: int) -> None:
         """Let all callers of the endpoint know what this try met."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
@@ -11,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from autodata_core.crashpoints import crashpoint
 from autodata_core.errors import RunLockedError, StoreError
 
 __all__ = ["RunLock"]
@@ -51,15 +53,22 @@ class RunLock:
             else:
                 # Somebody removed the file meanwhile: a lock on a file without a name keeps nobody out.
                 os.close(handle)
-        os.ftruncate(self._handle, 0)
-        os.pwrite(self._handle, json.dumps(_whoami()).encode() + b"\n", 0)
+        try:
+            crashpoint("write")
+            os.ftruncate(self._handle, 0)
+            os.pwrite(self._handle, json.dumps(_whoami()).encode() + b"\n", 0)
+        except OSError as error:
+            self.release()
+            raise StoreError(f"{self._path} cannot be written: {error.strerror}. Free some space.") from error
+        crashpoint("lock.taken")
         return self
 
     def release(self) -> None:
         """Give the lock back. Without it does nothing. The file stays, since removing it would race with the next."""
         if self._handle is not None:
             handle, self._handle = self._handle, None
-            os.ftruncate(handle, 0)
+            with contextlib.suppress(OSError):  # the text is for people; what counts is that the lock is given back
+                os.ftruncate(handle, 0)
             os.close(handle)
 
     def __enter__(self) -> Self:

@@ -7,18 +7,19 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from autodata_adapters.stores.faults import to_store_error
-from autodata_adapters.stores.sqlite import FinishedItem, SqliteRunStore, StoredRow
+from autodata_adapters.stores.refusals import refused_rounds, refused_text
+from autodata_adapters.stores.sqlite import SqliteRunStore, StoredRow
+from autodata_core.crashpoints import crashpoint
 from autodata_core.errors import AutodataError, RecordError, StoreError
-from autodata_core.records import Example, Round
-from autodata_core.scoring import attempt_score
+from autodata_core.records import Example
 
-__all__ = ["Manifest", "verify_run", "write_dataset", "write_jsonl"]
+__all__ = ["Manifest", "is_current", "verify_run", "write_dataset", "write_jsonl"]
 
 _MOST_PROBLEMS = 50
 
@@ -30,6 +31,11 @@ class Manifest(NamedTuple):
     refused: int
     """Lines of `refused.jsonl`."""
     dataset_sha256: str
+    refused_sha256: str
+    recipe_sha256: str
+    """Of `recipe.json`."""
+    finished: int
+    """Items that are done, with or without a row."""
     recipe: str | None
     protocol: str | None
     sources: str | None
@@ -51,21 +57,25 @@ def write_jsonl(path: Path, rows: Iterable[Mapping[str, Any]]) -> str:
 
 
 def write_dataset(store: SqliteRunStore, run_dir: Path) -> Manifest:
-    """Write `dataset.jsonl`, `refused.jsonl` and `manifest.json` from the database, each atomically.
+    """Write `dataset.jsonl`, `refused.jsonl`, `recipe.json` and `manifest.json` from the database, each atomically.
 
     The same database gives the same bytes.
 
     Raises:
         StoreError: A row or state in the database is damaged, or a file cannot be written.
     """
+    finished = sum(store.counts().values())
     dataset = _replace(run_dir / "dataset.jsonl", (_intact(row, store.path) + "\n" for row in store.rows()))
-    lines = (line for item in store.finished_items() for line in _refused_rounds(item))
-    refused = _replace(run_dir / "refused.jsonl", (json.dumps(line, ensure_ascii=True) + "\n" for line in lines))
+    refused = _replace(run_dir / "refused.jsonl", (line + "\n" for line in store.refused_lines()))
+    recipe = _replace(run_dir / "recipe.json", [_recipe_text(store)])
     bound = store.bound()
     manifest = Manifest(
         rows=dataset.lines,
         refused=refused.lines,
         dataset_sha256=dataset.sha256,
+        refused_sha256=refused.sha256,
+        recipe_sha256=recipe.sha256,
+        finished=finished,
         recipe=bound.get("recipe"),
         protocol=bound.get("protocol"),
         sources=bound.get("sources"),
@@ -74,26 +84,68 @@ def write_dataset(store: SqliteRunStore, run_dir: Path) -> Manifest:
     return manifest
 
 
+def is_current(store: SqliteRunStore, run_dir: Path) -> bool:
+    """Return whether the files are those that `write_dataset` would write, as far as counts and hashes tell."""
+    try:
+        manifest = json.loads((run_dir / "manifest.json").read_bytes())
+        found = [manifest[key] for key in ("finished", "dataset_sha256", "refused_sha256", "recipe_sha256")]
+        digests = [_digest(run_dir / name) for name in ("dataset.jsonl", "refused.jsonl")]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return False
+    recipe = hashlib.sha256(_recipe_text(store).encode("ascii")).hexdigest()
+    return found == [sum(store.counts().values()), *digests, recipe] and _is(run_dir / "recipe.json", recipe)
+
+
+def _is(path: Path, digest: str) -> bool:
+    return path.is_file() and _digest(path) == digest
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _recipe_text(store: SqliteRunStore) -> str:
+    """Return `recipe.json`: the recipe in force last, the protocol, and their hashes."""
+    bound, protocol = store.bound(), store.get_meta("protocol_json")
+    version = store.get_meta("recipe_last") or bound.get("recipe")
+    recipe = store.recipes().get(version or "") or store.get_meta("recipe_json")
+    try:
+        content = {
+            "version": version,
+            "recipe": json.loads(recipe or "null"),
+            "protocol_hash": bound.get("protocol"),
+            "protocol": json.loads(protocol or "null"),
+        }
+    except ValueError as error:
+        raise StoreError(f"{store.path}: the recipe or protocol was changed after it was written.") from error
+    return json.dumps(content, indent=2, ensure_ascii=True) + "\n"
+
+
 def verify_run(run_dir: Path) -> list[str]:
     """Return what is wrong with a run folder, one sentence each; empty when everything agrees.
 
-    The database is checked (structure, hashes of rows, states and replies), then `dataset.jsonl` line by line
-    against it, then the manifest. Whether the verdicts follow from the scores is not looked at here.
+    The database is checked (structure; hashes of rows, states, requests, replies, costs and sources; the chains of claims
+    and events), then `dataset.jsonl` and `refused.jsonl` line by line against it, then `recipe.json` and the manifest.
+    Whether the verdicts follow from the replies is not looked at here.
     """
     try:
         store = SqliteRunStore(run_dir / "run.db", read_only=True)
     except StoreError as error:
         return [str(error)]
     with store:
+        problems: list[str] = []
         try:
-            problems = store.problems()
+            problems += store.problems()
             for row in store.rows():
                 if row.intact:
                     problems += _row_problems(row)
             problems += _dataset_problems(run_dir / "dataset.jsonl", [(row.id, row.body) for row in store.rows()])
-            problems += _manifest_problems(run_dir)
-        except AutodataError as error:
-            return [str(error)]
+            problems += _refused_problems(store, run_dir / "refused.jsonl")
+            problems += _recipe_problems(store, run_dir / "recipe.json")
+            problems += _manifest_problems(store, run_dir)
+        except AutodataError as error:  # what cannot be read keeps the rest from being looked at
+            problems.append(str(error))
     more = len(problems) - _MOST_PROBLEMS
     return problems if more <= 0 else [*problems[:_MOST_PROBLEMS], f"… and {more} more."]
 
@@ -111,6 +163,7 @@ def _replace(path: Path, lines: Iterable[str]) -> _Written:
     try:
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         with os.fdopen(handle, "wb") as file:
+            crashpoint("write")
             for line in lines:
                 content = line.encode("ascii")
                 file.write(content)
@@ -118,7 +171,9 @@ def _replace(path: Path, lines: Iterable[str]) -> _Written:
                 written += 1
             file.flush()
             os.fsync(file.fileno())
+        crashpoint("projection.rename")
         os.replace(temporary, path)
+        crashpoint("projection.renamed")
         _sync_folder(path.parent)
     except BaseException as error:
         with contextlib.suppress(OSError):
@@ -141,47 +196,6 @@ def _intact(row: StoredRow, path: Path) -> str:
     if not row.intact:
         raise StoreError(f"{path}: row {row.id!r} was changed after it was written. Restore a copy of the run folder.")
     return row.body
-
-
-def _refused_rounds(item: FinishedItem) -> Iterator[dict[str, Any]]:
-    """Yield one line for each refused round, and one for an accepted row that another item had first."""
-    rounds = [Round.from_json(value) for value in item.state.get("history", [])]
-    for played in rounds:
-        if not played.verdict.accepted:
-            yield _refused_line(item, played, [reason.to_json() for reason in played.verdict.reasons])
-    if item.duplicate_of is not None:
-        detail = f"The row {item.duplicate_of} was accepted from another item already."
-        reason = {"kind": "DUPLICATE", "stage": "finish", "detail": detail}
-        if rounds and rounds[-1].verdict.accepted:
-            yield _refused_line(item, rounds[-1], [reason])
-        else:
-            yield {"item": item.id, "source": item.source, "reasons": [reason]}
-
-
-def _refused_line(item: FinishedItem, played: Round, reasons: list[dict[str, Any]]) -> dict[str, Any]:
-    candidate = played.candidate
-    return {
-        "item": item.id,
-        "source": item.source,
-        "round": played.number,
-        "question_type": candidate.question_type if candidate else None,
-        "question": candidate.question if candidate else None,
-        "reasons": reasons,
-        "scores": {"weak": _scores(played, "weak"), "strong": _scores(played, "strong")},
-    }
-
-
-def _scores(played: Round, side: str) -> list[float | None]:
-    """Return the scores in attempt order; None for an attempt that has none, which is not a zero."""
-    if played.candidate is None:
-        return []
-    found: list[float | None] = []
-    for attempt in played.weak if side == "weak" else played.strong:
-        try:
-            found.append(float(attempt_score(attempt, played.candidate.rubric)))
-        except RecordError:
-            found.append(None)
-    return found
 
 
 def _row_problems(row: StoredRow) -> list[str]:
@@ -246,14 +260,64 @@ def _strange(id: str | None, known: set[str]) -> str:
     return f"row {id!r} was edited." if id in known else f"row {id!r} is not of this run."
 
 
-def _manifest_problems(run_dir: Path) -> list[str]:
+def _refused_problems(store: SqliteRunStore, path: Path) -> list[str]:
+    """Make the refused rounds again from the items and compare them line by line."""
+    problems = []
+    wanted: list[str] = []
+    for item in store.finished_items():
+        try:
+            text = refused_text(item.id, item.source, list(refused_rounds(item.state)), item.state, item.duplicate_of)
+        except RecordError as error:
+            return [f"run.db: item {item.id!r} holds a round that cannot be read: {error}"]
+        wanted += text.split("\n") if text else []
+    if wanted != list(store.refused_lines()):
+        problems.append("run.db: the refused rounds were changed after they were written.")
+    try:
+        lines = path.read_text("ascii").split("\n")
+    except FileNotFoundError:
+        return [*problems, "refused.jsonl is missing. Run the same command again to write it anew."]
+    except (OSError, UnicodeDecodeError) as error:
+        return [*problems, f"refused.jsonl cannot be read: {error}."]
+    if lines.pop() != "":
+        problems.append("refused.jsonl: the last line is cut off.")
+    for number, (line, right) in enumerate(zip_longest(lines, wanted), 1):
+        if line != right:
+            what = "is missing" if line is None else "is not of this run" if right is None else "was edited"
+            problems.append(f"refused.jsonl line {number} {what}.")
+    return problems
+
+
+def _recipe_problems(store: SqliteRunStore, path: Path) -> list[str]:
+    try:
+        found = path.read_bytes()
+    except FileNotFoundError:
+        return ["recipe.json is missing. Run the same command again to write it anew."]
+    except OSError as error:
+        return [f"recipe.json cannot be read: {error.strerror}."]
+    return [] if found == _recipe_text(store).encode("ascii") else ["recipe.json was edited."]
+
+
+def _manifest_problems(store: SqliteRunStore, run_dir: Path) -> list[str]:
     try:
         manifest = json.loads((run_dir / "manifest.json").read_bytes())
-        digest = hashlib.sha256((run_dir / "dataset.jsonl").read_bytes()).hexdigest()
     except FileNotFoundError:
-        return [] if (run_dir / "manifest.json").exists() else ["manifest.json is missing."]
+        return ["manifest.json is missing."]
     except (OSError, ValueError, RecursionError) as error:
         return [f"manifest.json cannot be read: {error}."]
-    if not isinstance(manifest, dict) or manifest.get("dataset_sha256") != digest:
-        return ["manifest.json: its hash does not fit dataset.jsonl."]
-    return []
+    if not isinstance(manifest, dict):
+        return ["manifest.json was edited."]
+    files = {f"{name}_sha256": run_dir / f for name, f in (("dataset", "dataset.jsonl"), ("refused", "refused.jsonl"))}
+    problems = [
+        f"manifest.json: its hash does not fit {path.name}."
+        for key, path in {**files, "recipe_sha256": run_dir / "recipe.json"}.items()
+        if path.is_file() and manifest.get(key) != _digest(path)
+    ]
+    bound = store.bound()
+    problems += [
+        f"manifest.json: {key!r} was edited."
+        for key in ("recipe", "protocol", "sources")
+        if manifest.get(key) != bound.get(key)
+    ]
+    counts = {"rows": sum(1 for _ in store.rows()), "refused": sum(1 for _ in store.refused_lines())}
+    counts["finished"] = sum(store.counts().values())
+    return problems + [f"manifest.json: {key!r} was edited." for key, n in counts.items() if manifest.get(key) != n]

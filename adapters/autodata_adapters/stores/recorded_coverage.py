@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from autodata_adapters.stores.sqlite import SqliteRunStore
+from autodata_core.crashpoints import crashpoint
 from autodata_core.ports import CoverageAsk, CoverageMap, CoverageReply
 
 __all__ = ["PreloadingCoverage", "RecordedCoverage"]
@@ -49,6 +50,7 @@ class RecordedCoverage:
         reply = self._same_fact(ask) or self._map.claim(ask)
         # Two threads with one id get one answer from the map; the second record is ignored by the store.
         self._replies[ask.id] = reply
+        crashpoint("claim.decided")
         self._store.claim(ask, reply)
         return reply
 

@@ -9,6 +9,7 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
+from autodata_core.crashpoints import crashpoint
 from autodata_core.errors import StoreError
 
 __all__ = ["RunFolder", "open_run"]
@@ -60,6 +61,7 @@ class RunFolder:
             handle = os.open(reserve, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
             try:
                 # Written rather than truncated to size, so that the blocks are really ours.
+                crashpoint("write")
                 os.write(handle, bytes(_RESERVE_BYTES))
             finally:
                 os.close(handle)

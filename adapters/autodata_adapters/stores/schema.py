@@ -12,11 +12,14 @@ from autodata_core.errors import StoreError
 
 __all__ = ["DB_SCHEMA_VERSION", "connect", "create_tables"]
 
-DB_SCHEMA_VERSION = 1
+DB_SCHEMA_VERSION = 2
 """Version of the tables. A newer file is refused; it may mean something else."""
 
 _APPLICATION_ID = 0x41444154
 """Marks the file as a run ('ADAT'), so that another program's database is not taken for one."""
+
+_CHECKED_WHOLE_BYTES = 64 * 1024 * 1024
+"""A larger file is not read through at every opening: its texts have their hashes, and `autodata verify` reads all of it."""
 
 _TABLES = """
 CREATE TABLE meta (
@@ -30,28 +33,50 @@ CREATE TABLE call (
     role TEXT NOT NULL,
     item TEXT NOT NULL,
     step TEXT NOT NULL,
-    request TEXT NOT NULL,
-    identity TEXT NOT NULL,
     reserved_usd REAL NOT NULL,
+    reserved_tokens INTEGER NOT NULL,
     lost_sends INTEGER NOT NULL DEFAULT 0,
     lost_usd REAL NOT NULL DEFAULT 0,
-    error TEXT,
-    reply TEXT,
-    reply_sha256 TEXT,
+    lost_tokens INTEGER NOT NULL DEFAULT 0,
     calls INTEGER NOT NULL DEFAULT 0,
     input_tokens INTEGER NOT NULL DEFAULT 0,
     output_tokens INTEGER NOT NULL DEFAULT 0,
     cost_usd REAL NOT NULL DEFAULT 0,
-    estimated INTEGER NOT NULL DEFAULT 0
+    estimated INTEGER NOT NULL DEFAULT 0,
+    error TEXT,
+    reply_sha256 TEXT,
+    seal TEXT NOT NULL DEFAULT '',
+    reply TEXT
 ) STRICT;
-CREATE INDEX call_by_item ON call (item);
+CREATE TABLE asked (
+    call INTEGER PRIMARY KEY REFERENCES call (seq),
+    model INTEGER NOT NULL REFERENCES model (id),
+    request TEXT NOT NULL
+) STRICT;
+CREATE TABLE model (
+    id INTEGER PRIMARY KEY,
+    identity TEXT NOT NULL UNIQUE
+) STRICT;
+CREATE TABLE source (
+    id TEXT PRIMARY KEY,
+    body TEXT NOT NULL,
+    body_sha256 TEXT NOT NULL
+) STRICT;
+CREATE TABLE recipe (
+    version TEXT PRIMARY KEY,
+    body TEXT NOT NULL
+) STRICT;
 CREATE TABLE item (
     id TEXT PRIMARY KEY,
     position INTEGER NOT NULL,
     source TEXT NOT NULL,
-    state TEXT,
+    status TEXT,
+    recipe TEXT,
+    duplicate_of TEXT,
     state_sha256 TEXT,
-    duplicate_of TEXT
+    seal TEXT,
+    refused TEXT,
+    state TEXT
 ) STRICT;
 CREATE INDEX item_by_position ON item (position, id);
 CREATE TABLE row (
@@ -64,13 +89,15 @@ CREATE TABLE claim (
     seq INTEGER PRIMARY KEY,
     id TEXT NOT NULL UNIQUE,
     ask TEXT NOT NULL,
-    reply TEXT NOT NULL
+    reply TEXT NOT NULL,
+    chain TEXT NOT NULL
 ) STRICT;
 CREATE TABLE event (
     seq INTEGER PRIMARY KEY,
     kind TEXT NOT NULL,
     item TEXT,
-    payload TEXT NOT NULL
+    payload TEXT NOT NULL,
+    chain TEXT NOT NULL
 ) STRICT;
 """
 
@@ -155,6 +182,13 @@ def _check_version(db: sqlite3.Connection, path: Path, read_only: bool) -> None:
             f"{path} was written by a newer version (schema {version}, this one reads up to {DB_SCHEMA_VERSION}). "
             "Upgrade autodata-agents, or choose another folder."
         )
+    if version < DB_SCHEMA_VERSION:
+        raise StoreError(
+            f"{path} was written by an earlier version (schema {version}, this one needs {DB_SCHEMA_VERSION}). "
+            "Go on with that version, or choose another folder."
+        )
+    if path.stat().st_size > _CHECKED_WHOLE_BYTES:
+        return
     broken = " ".join(db.execute("PRAGMA quick_check(1)").fetchone()[0].split())
     if broken != "ok":
         raise StoreError(f"{path} is damaged: {broken}. Restore a copy, or start again in another folder.")
@@ -168,6 +202,8 @@ def _set_durability(db: sqlite3.Connection, path: Path) -> None:
             "Choose a folder on a local disk."
         )
     db.execute("PRAGMA synchronous = FULL")
+    # Fewer and larger folds of the WAL into the file: each costs two more waits for the disk.
+    db.execute("PRAGMA wal_autocheckpoint = 4000")
 
 
 def _number(db: sqlite3.Connection, pragma: str) -> int:

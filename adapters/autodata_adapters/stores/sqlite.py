@@ -17,24 +17,40 @@ from types import TracebackType
 from typing import Any, NamedTuple, NoReturn, Self, TypeVar
 
 from autodata_adapters.stores.faults import store_errors
+from autodata_adapters.stores.refusals import refused_rounds, refused_text
 from autodata_adapters.stores.schema import connect, create_tables
 from autodata_adapters.stores.writer import Writer
+from autodata_core.crashpoints import crashpoint
 from autodata_core.errors import RecordError, StoreError
 from autodata_core.ports import CoverageAsk, CoverageReply, ModelReply
-from autodata_core.records import Example, Usage, canonical_json
+from autodata_core.records import Example, Source, Usage, canonical_json
 
-__all__ = ["FinishedItem", "SqliteRunStore", "StoredRow"]
+__all__ = ["FinishedItem", "RecordedCall", "SqliteRunStore", "StoredRow"]
 
 T = TypeVar("T")
 
 _SPENT = """
 SELECT role,
        sum(calls + lost_sends + (state = 'sent')),
-       sum(input_tokens), sum(output_tokens),
+       sum(input_tokens + lost_tokens + CASE WHEN state = 'sent' THEN reserved_tokens ELSE 0 END),
+       sum(output_tokens),
        sum(cost_usd + lost_usd + CASE WHEN state = 'sent' THEN reserved_usd ELSE 0 END),
        max(estimated OR lost_sends > 0 OR state = 'sent')
 FROM call GROUP BY role ORDER BY role
 """
+
+_SEALED_CALL = (
+    "key, state, role, item, step, reserved_usd, reserved_tokens, lost_sends, lost_usd, lost_tokens, calls, "
+    "input_tokens, output_tokens, cost_usd, estimated, error, reply_sha256"
+)
+_MONEY = frozenset(n for n, name in enumerate(_SEALED_CALL.split(", ")) if name.endswith("_usd"))
+_SEALED_ITEM = "id, source, status, recipe, duplicate_of, state_sha256"
+"""Columns that the seal of a line is the hash of, so that an edited cost is found like an edited text."""
+
+_STATE_FORM = {"history": list, "note": str, "usage": dict}
+
+_CHAINS = {"claim": "id, ask, reply", "event": "kind, item, payload"}
+"""By table: what each link of its chain is the hash of, besides the link before."""
 
 
 class FinishedItem(NamedTuple):
@@ -45,6 +61,8 @@ class FinishedItem(NamedTuple):
     state: dict[str, Any]
     duplicate_of: str | None
     """Id of the row that another item had accepted first; None otherwise."""
+    recipe: str | None
+    """Version of the recipe that was in force; None when nobody said."""
 
 
 class StoredRow(NamedTuple):
@@ -56,6 +74,19 @@ class StoredRow(NamedTuple):
     """`Example.to_json()` as ASCII JSON."""
     intact: bool
     """False when the text does not fit its hash."""
+
+
+class RecordedCall(NamedTuple):
+    """A call that was answered."""
+
+    key: str
+    role: str
+    item: str
+    step: str
+    request: str
+    """What was asked, without its view; canonical JSON."""
+    identity: str
+    reply: str
 
 
 class SqliteRunStore:
@@ -87,6 +118,15 @@ class SqliteRunStore:
         self.path = path
         self._lock = threading.Lock()
         self._writer: Writer | None = None
+        self._fresh: dict[str, ModelReply] = {}
+        """Replies that are on their way to the disk."""
+        self._answered: set[int] | None = None
+        """Hashes of the keys that have a reply; None where only the file knows."""
+        self._models: dict[str, int] = {}
+        """Identities that the file has, with their numbers."""
+        self._is_bound = False
+        self._recipe: str | None = None
+        """Version in force, noted with every item that is finished."""
         if not read_only:
             db = connect(path, read_only=False)
             try:
@@ -106,6 +146,13 @@ class SqliteRunStore:
             if self._writer is not None:
                 self._writer.close()
             raise
+        if not read_only:
+            try:
+                keys = self._each("SELECT key FROM call WHERE state = 'done'")
+                self._answered = {hash(key) for (key,) in keys}
+            except BaseException:
+                self.close()
+                raise
         if read_only:
             try:
                 self._epoch = _to_epoch(self.get_meta("epoch"), path)
@@ -167,11 +214,10 @@ class SqliteRunStore:
         return dict(self._all("SELECT id, source FROM item ORDER BY position"))
 
     def finished(self, item: str) -> dict[str, Any] | None:
-        found = self._one("SELECT state, state_sha256 FROM item WHERE id = ? AND state IS NOT NULL", item)
+        found = self._one("SELECT state, state_sha256, status FROM item WHERE id = ? AND status IS NOT NULL", item)
         if found is None:
             return None
-        state: dict[str, Any] = json.loads(_intact(found[0], found[1], f"the state of item {item!r}", self.path))
-        return state
+        return self._state(_intact(found[0], found[1], f"the state of item {item!r}", self.path), found[2], item)
 
     def finish(self, item: str, state: dict[str, Any], example: Example | None) -> bool:
         return self.submit_finish(item, state, example).result()
@@ -179,30 +225,81 @@ class SqliteRunStore:
     def submit_finish(self, item: str, state: Mapping[str, Any], example: Example | None) -> Future[bool]:
         """Do what `finish` does, without waiting. An item that is finished already stays as it is."""
         text = canonical_json(state)
-        digest = _sha256(text)
-        source = example.source.id if example else ""
+        digest, status, recipe = _sha256(text), str(state.get("status", "")), self._recipe
+        refused = list(refused_rounds(state))
         body = _row_text(example) if example else ""
         body_digest = _sha256(body)
 
         def apply(db: sqlite3.Connection) -> bool:
-            known = db.execute("SELECT state IS NOT NULL, duplicate_of FROM item WHERE id = ?", (item,)).fetchone()
+            known = db.execute(
+                "SELECT status IS NOT NULL, duplicate_of, source FROM item WHERE id = ?", (item,)
+            ).fetchone()
             if known is not None and known[0]:
                 return known[1] is None
+            source = known[2] if known is not None else str(state.get("source_id", ""))
+            if known is None and example is not None:
+                source = example.source.id
             holder = None
             if example is not None:
                 holder = db.execute("SELECT item FROM row WHERE id = ?", (example.id,)).fetchone()
             duplicate_of = example.id if example is not None and holder is not None else None
+            lines = refused_text(item, source, refused, state, duplicate_of)
+            seal = _seal((item, source, status, recipe, duplicate_of, digest))
             db.execute(
-                "INSERT INTO item (id, position, source, state, state_sha256, duplicate_of) "
-                "VALUES (?1, (SELECT coalesce(max(position), -1) + 1 FROM item), ?2, ?3, ?4, ?5) ON CONFLICT (id) "
-                "DO UPDATE SET state = ?3, state_sha256 = ?4, duplicate_of = ?5",
-                (item, source, text, digest, duplicate_of),
+                "INSERT INTO item (id, position, source, status, recipe, duplicate_of, state_sha256, seal, refused, state) "
+                "VALUES (?1, (SELECT coalesce(max(position), -1) + 1 FROM item), ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) "
+                "ON CONFLICT (id) DO UPDATE SET status = ?3, recipe = ?4, duplicate_of = ?5, state_sha256 = ?6, "
+                "seal = ?7, refused = ?8, state = ?9",
+                (item, source, status, recipe, duplicate_of, digest, seal, lines, text),
             )
             if example is not None and holder is None:
                 db.execute("INSERT INTO row VALUES (?, ?, ?, ?)", (example.id, item, body, body_digest))
+            crashpoint("accept.commit")
             return duplicate_of is None
 
-        return self._submit(apply)
+        return _then(self._submit(apply), "accept.committed")
+
+    def use_recipe(self, version: str, recipe_json: str, *, planned: int | None = None) -> Future[None]:
+        """Note with every item that is finished from now on that this recipe is in force.
+
+        Args:
+            version: Of the recipe.
+            recipe_json: The recipe.
+            planned: Items behind it, where a batch was studied; an event `batch` keeps it.
+        """
+        self._recipe = version
+        event = canonical_json({"planned": planned, "version": version})
+
+        def apply(db: sqlite3.Connection) -> None:
+            db.execute("INSERT INTO recipe VALUES (?, ?) ON CONFLICT DO NOTHING", (version, recipe_json))
+            _set_meta(db, "recipe_last", version)
+            if planned is not None:
+                _link(db, "event", ("batch", None, event))
+
+        return self._submit(apply, patient=True)
+
+    def recipes(self) -> dict[str, str]:
+        """Return every recipe that was in force, as JSON by version."""
+        return dict(self._all("SELECT version, body FROM recipe ORDER BY rowid"))
+
+    def keep_sources(self, sources: Iterable[Source]) -> None:
+        """Keep what the run is grounded in, so that it can be decided again from its folder alone."""
+        texts = [(source.id, canonical_json(source.to_json())) for source in sources]
+        lines = [(id, text, _sha256(text)) for id, text in texts]
+        self._submit(
+            lambda db: db.executemany("INSERT INTO source VALUES (?, ?, ?) ON CONFLICT DO NOTHING", lines)
+        ).result()
+
+    def source(self, id: str) -> Source | None:
+        """Return a source of the run, None when it has none of that name."""
+        found = self._one("SELECT body, body_sha256 FROM source WHERE id = ?", id)
+        if found is None:
+            return None
+        return Source.from_json(json.loads(_intact(found[0], found[1], f"the source {id!r}", self.path)))
+
+    def sources(self) -> dict[str, str]:
+        """Return the hash of every source's text by its id."""
+        return dict(self._all("SELECT id, json_extract(body, '$.sha256') FROM source ORDER BY rowid"))
 
     def examples(self) -> Sequence[Example]:
         return tuple(
@@ -224,11 +321,38 @@ class SqliteRunStore:
         Raises:
             StoreError: A state does not fit its hash.
         """
-        for id, source, state, digest, duplicate_of in self._pages(
-            "SELECT position, id, id, source, state, state_sha256, duplicate_of FROM item WHERE state IS NOT NULL"
+        for id, source, state, digest, status, duplicate_of, recipe in self._pages(
+            "SELECT position, id, id, source, state, state_sha256, status, duplicate_of, recipe "
+            "FROM item WHERE status IS NOT NULL"
         ):
             text = _intact(state, digest, f"the state of item {id!r}", self.path)
-            yield FinishedItem(id, source, json.loads(text), duplicate_of)
+            yield FinishedItem(id, source, self._state(text, status, id), duplicate_of, recipe)
+
+    def refused_lines(self) -> Iterator[str]:
+        """Yield the lines of `refused.jsonl` in the order of their items, without line ends."""
+        for (text,) in self._pages("SELECT position, id, refused FROM item WHERE refused <> ''"):
+            yield from text.split("\n")
+
+    def first_open_item(self) -> int:
+        """Return the position of the first item that is not finished; of all that come after the last where all are."""
+        found = self._one("SELECT min(position) FROM item WHERE status IS NULL")
+        if found is None or found[0] is None:
+            found = self._one("SELECT coalesce(max(position) + 1, 0) FROM item")
+        return int(found[0]) if found else 0
+
+    def counts(self, before: int = 2**62) -> dict[str, int]:
+        """Return how many items are finished, by status; `duplicate_row` for those whose row was there already.
+
+        Args:
+            before: Only items in front of this position.
+        """
+        return dict(
+            self._all(
+                "SELECT CASE WHEN duplicate_of IS NULL THEN status ELSE 'duplicate_row' END AS name, count(*) "
+                "FROM item WHERE status IS NOT NULL AND position < ? GROUP BY name ORDER BY name",
+                before,
+            )
+        )
 
     # The core's CallJournal. Per call: wait for `send`, ask the model, wait for `done` or `failed`.
 
@@ -238,10 +362,20 @@ class SqliteRunStore:
         Raises:
             StoreError: The recorded text does not fit its hash.
         """
+        fresh = self._fresh.get(key)
+        if fresh is not None:
+            return fresh
+        if self._answered is not None and hash(key) not in self._answered:
+            return None  # most calls are new; asking the file costs more than all else that is done here
         found = self._one("SELECT reply, reply_sha256 FROM call WHERE key = ? AND state = 'done'", key)
         if found is None:
             return None
         return ModelReply.from_json(json.loads(_intact(found[0], found[1], f"the reply to call {key!r}", self.path)))
+
+    def error_of(self, key: str) -> str | None:
+        """Return why a call has no reply, None when it has one or was never made."""
+        found = self._one("SELECT error FROM call WHERE key = ? AND state = 'failed'", key)
+        return str(found[0]) if found else None
 
     def send(
         self,
@@ -249,14 +383,16 @@ class SqliteRunStore:
         request: str | Mapping[str, Any],
         identity: str | Mapping[str, Any],
         reserved_usd: float,
+        reserved_tokens: int = 0,
     ) -> Future[bool]:
         """Announce a call before it is made.
 
         Args:
             key: Hash of everything that can change the reply.
-            request: `ModelRequest.to_json()`, or its text; `role`, `item` and `step` are indexed.
+            request: `ModelRequest.to_json()`, or its text; `role`, `item` and `step` have columns of their own.
             identity: `ModelIdentity.to_json()`, or its text.
             reserved_usd: The most this call may cost; counted as spent until the reply settles it.
+            reserved_tokens: The same in tokens.
 
         Returns:
             True when this call was announced before and never settled, so that it may be billed twice: the earlier
@@ -265,75 +401,144 @@ class SqliteRunStore:
         facts = json.loads(request) if isinstance(request, str) else request
         asked = request if isinstance(request, str) else canonical_json(request)
         model = identity if isinstance(identity, str) else canonical_json(identity)
-        names = tuple(_valid_unicode(str(facts.get(name, ""))) for name in ("role", "item", "step"))
+        role, item, step = (_valid_unicode(str(facts.get(name, ""))) for name in ("role", "item", "step"))
+        reserved_usd = float(reserved_usd)  # the column's type, so that the seal is of what will be read
+
+        sent = (key, "sent", role, item, step, reserved_usd, reserved_tokens)
+        seal = _call_seal((*sent, 0, 0.0, 0, 0, 0, 0, 0.0, 0, None, None))
+        number = self._models.get(model)
 
         def apply(db: sqlite3.Connection) -> bool:
-            known = db.execute("SELECT state FROM call WHERE key = ?", (key,)).fetchone()
-            if known is None:
-                db.execute(
-                    "INSERT INTO call (key, state, role, item, step, request, identity, reserved_usd) "
-                    "VALUES (?, 'sent', ?, ?, ?, ?, ?, ?)",
-                    (key, *names, asked, model, reserved_usd),
-                )
+            made = db.execute(
+                "INSERT INTO call (key, state, role, item, step, reserved_usd, reserved_tokens, seal) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+                (*sent, seal),
+            )
+            if made.rowcount:
+                db.execute("INSERT INTO asked VALUES (?, ?, ?)", (made.lastrowid, number or _model(db, model), asked))
                 return False
-            if known[0] == "sent":
-                db.execute(
-                    "UPDATE call SET lost_sends = lost_sends + 1, lost_usd = lost_usd + reserved_usd, "
-                    "reserved_usd = ? WHERE key = ?",
-                    (reserved_usd, key),
-                )
-                return True
-            if known[0] == "failed":
-                db.execute("UPDATE call SET state = 'sent', reserved_usd = ? WHERE key = ?", (reserved_usd, key))
-            return False
+            lost: bool = db.execute("SELECT state = 'sent' FROM call WHERE key = ?", (key,)).fetchone()[0] == 1
+            _change_call(
+                db,
+                "state = 'sent', lost_sends = lost_sends + ?1, lost_usd = lost_usd + ?1 * reserved_usd, "
+                "lost_tokens = lost_tokens + ?1 * reserved_tokens, reserved_usd = ?2, reserved_tokens = ?3 "
+                "WHERE key = ?4 AND state <> 'done'",
+                (int(lost), reserved_usd, reserved_tokens, key),
+            )
+            return lost
 
-        return self._submit(apply, spends=True)
+        announced = self._submit(apply, spends=True)
+        if number is None:
+            # Only after the commit: a number of a transaction that is rolled back must not be remembered.
+            announced.add_done_callback(lambda done: self._remember_model(done, model))
+        return announced
 
-    def done(self, key: str, reply: ModelReply) -> Future[None]:
-        """Record the reply and settle what it cost. The first reply of a call is the one that counts."""
+    def _remember_model(self, done: Future[bool], identity: str) -> None:
+        if done.exception() is None and (found := self._one("SELECT id FROM model WHERE identity = ?", identity)):
+            self._models[identity] = int(found[0])
+
+    def done(self, key: str, reply: ModelReply, charged: Usage | None = None) -> Future[None]:
+        """Record the reply and settle what it cost. The first reply of a call is the one that counts.
+
+        Args:
+            key: The call.
+            reply: What came.
+            charged: With what earlier tries of the call may have cost; None is what the reply says.
+        """
         text = canonical_json(reply.to_json())
         digest = _sha256(text)
-        usage = reply.usage
+        usage = reply.usage if charged is None else charged
 
         def apply(db: sqlite3.Connection) -> None:
-            db.execute(
-                "UPDATE call SET state = 'done', reply = ?, reply_sha256 = ?, error = NULL, calls = calls + ?, "
+            changed = _change_call(
+                db,
+                "state = 'done', reply = ?, reply_sha256 = ?, error = NULL, calls = calls + ?, "
                 "input_tokens = input_tokens + ?, output_tokens = output_tokens + ?, cost_usd = cost_usd + ?, "
                 "estimated = estimated OR ? WHERE key = ? AND state <> 'done'",
-                (
-                    text,
-                    digest,
-                    usage.calls,
-                    usage.input_tokens,
-                    usage.output_tokens,
-                    usage.cost_usd,
-                    usage.estimated,
-                    key,
-                ),
+                (text, digest, *_figures(usage), key),
             )
-            self._must_be_announced(db, key)
+            if not changed:
+                self._must_be_announced(db, key)
 
-        return self._submit(apply)
+        if self._writer is not None and self._answered is not None:
+            self._fresh[key] = reply
+            self._answered.add(hash(key))
+        recorded = self._submit(apply, patient=True)
+        recorded.add_done_callback(lambda _: self._fresh.pop(key, None))
+        return _then(recorded, "call.done")
 
-    def failed(self, key: str, error: str, charged_usd: float = 0.0) -> Future[None]:
+    def failed(self, key: str, error: str, charged_usd: float = 0.0, charged: Usage | None = None) -> Future[None]:
         """Record that no reply came. A later run may ask again.
 
         Args:
             key: The call.
             error: Why, for people.
             charged_usd: What it cost all the same, or may have cost (a timeout).
+            charged: The same with calls and tokens; goes before `charged_usd`.
         """
         text = _valid_unicode(error)
+        usage = charged or Usage(calls=1, cost_usd=charged_usd, estimated=charged_usd > 0)
 
         def apply(db: sqlite3.Connection) -> None:
-            db.execute(
-                "UPDATE call SET state = 'failed', error = ?, calls = calls + 1, cost_usd = cost_usd + ?2, "
-                "estimated = estimated OR ?2 > 0 WHERE key = ?3 AND state = 'sent'",
-                (text, charged_usd, key),
+            changed = _change_call(
+                db,
+                "state = 'failed', error = ?, calls = calls + ?, input_tokens = input_tokens + ?, "
+                "output_tokens = output_tokens + ?, cost_usd = cost_usd + ?, estimated = estimated OR ? "
+                "WHERE key = ? AND state = 'sent'",
+                (text, *_figures(usage), key),
             )
-            self._must_be_announced(db, key)
+            if not changed:
+                self._must_be_announced(db, key)
 
-        return self._submit(apply)
+        return self._submit(apply, patient=True)
+
+    def answered_calls(self) -> Iterator[RecordedCall]:
+        """Yield every call that has a reply, in the order in which they were asked."""
+        last = -1
+        query = (
+            "SELECT seq, key, role, item, step, request, identity, reply FROM call JOIN asked ON asked.call = seq "
+            "JOIN model ON model.id = asked.model WHERE state = 'done' AND seq > ? ORDER BY seq LIMIT 500"
+        )
+        while page := self._all(query, last):
+            for seq, *values in page:
+                yield RecordedCall(*values)
+                last = seq
+
+    def take_over(self, calls: Iterable[RecordedCall]) -> int:
+        """Record calls that another run has paid for: they are answered from here and cost this run nothing.
+
+        Returns:
+            How many were taken.
+        """
+        taken = 0
+        batch: list[RecordedCall] = []
+
+        def write(lines: list[RecordedCall]) -> None:
+            def apply(db: sqlite3.Connection) -> None:
+                for call in lines:
+                    digest = _sha256(call.reply)
+                    facts = (call.key, "done", call.role, call.item, call.step, 0.0, 0, 0, 0.0, 0, 0, 0, 0, 0.0, 0)
+                    made = db.execute(
+                        "INSERT INTO call (key, state, role, item, step, reserved_usd, reserved_tokens, reply_sha256, seal, "
+                        "reply) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+                        (*facts[:7], digest, _call_seal((*facts, None, digest)), call.reply),
+                    )
+                    if made.rowcount:
+                        model = _model(db, call.identity)
+                        db.execute("INSERT INTO asked VALUES (?, ?, ?)", (made.lastrowid, model, call.request))
+
+            self._submit(apply).result()
+            if self._answered is not None:
+                self._answered.update(hash(call.key) for call in lines)
+
+        for call in calls:
+            batch.append(call)
+            taken += 1
+            if len(batch) == 500:
+                write(batch)
+                batch = []
+        write(batch)
+        return taken
 
     def spent(self) -> Usage:
         """Return everything that was or may have been paid: settled calls, and the reservations of unsettled ones."""
@@ -365,9 +570,9 @@ class SqliteRunStore:
         text = canonical_json(reply.to_json())
 
         def apply(db: sqlite3.Connection) -> None:
-            db.execute("INSERT INTO claim (id, ask, reply) VALUES (?, ?, ?) ON CONFLICT DO NOTHING", (id, asked, text))
+            _link(db, "claim", (id, asked, text))
 
-        return self._submit(apply)
+        return self._submit(apply, patient=True)
 
     def claims(self) -> list[tuple[CoverageAsk, CoverageReply]]:
         """Return the recorded decisions, in the order they were recorded."""
@@ -399,6 +604,7 @@ class SqliteRunStore:
         sources_hash: str,
         recipe_json: str,
         parts: Mapping[str, str] | None = None,
+        explain: Callable[[], str] = lambda: "",
     ) -> None:
         """Tie the run to its recipe at the first opening; later make sure that it is still the same.
 
@@ -409,6 +615,7 @@ class SqliteRunStore:
             recipe_json: Kept at the first opening, for people.
             parts: Named hashes of what these are made of (`models.weak`, `policy`), so that the message can say
                 which part changed.
+            explain: Called where something differs, for a message that shows the values and not their hashes.
 
         Raises:
             StoreError: Something differs; the message names it.
@@ -429,9 +636,11 @@ class SqliteRunStore:
             ]
 
         if differing := self._submit(apply).result():
+            shown = explain()
             raise StoreError(
                 f"The run in {self.path.parent} was started with something else: {', '.join(differing)}. "
-                "Undo the change to go on with it, or choose another folder for a new run."
+                f"{shown and shown + '. '}Undo the change to go on with it, take --fork NEWDIR to go on in another folder "
+                "with what is paid for, or choose another folder for a new run."
             )
 
     def bound(self) -> dict[str, str]:
@@ -443,7 +652,7 @@ class SqliteRunStore:
         text = canonical_json(dict(payload or {}))
 
         def apply(db: sqlite3.Connection) -> None:
-            db.execute("INSERT INTO event (kind, item, payload) VALUES (?, ?, ?)", (kind, item, text))
+            _link(db, "event", (kind, item, text))
 
         return self._submit(apply)
 
@@ -451,9 +660,12 @@ class SqliteRunStore:
         """Return kind, item and payload of the events, oldest first."""
         found = self._all("SELECT kind, item, payload FROM event WHERE ?1 IS NULL OR kind = ?1 ORDER BY seq", kind)
         try:
-            return [(name, item, json.loads(payload)) for name, item, payload in found]
+            events = [(name, item, json.loads(payload)) for name, item, payload in found]
         except ValueError as error:
             _damaged(f"an event ({error})", self.path)
+        if not all(isinstance(payload, dict) for _, _, payload in events):
+            _damaged("an event", self.path)
+        return events
 
     # Looking for damage.
 
@@ -468,20 +680,91 @@ class SqliteRunStore:
         ]
         for what, query in (
             ("row", "SELECT id, body, body_sha256 FROM row"),
-            ("the state of item", "SELECT id, state, state_sha256 FROM item WHERE state IS NOT NULL"),
+            ("the state of item", "SELECT id, state, state_sha256 FROM item WHERE status IS NOT NULL"),
             ("the reply to call", "SELECT key, reply, reply_sha256 FROM call WHERE state = 'done'"),
+            ("the source", "SELECT id, body, body_sha256 FROM source"),
         ):
             found += [
                 f"run.db: {what} {id!r} was changed after it was written."
-                for id, text, digest in self._all(query)
+                for id, text, digest in self._each(query)
                 if text is None or _sha256(text) != digest
             ]
+        found += [
+            f"run.db: what call {key!r} cost was changed after it was written."
+            for seal, key, *rest in self._each(f"SELECT seal, {_SEALED_CALL} FROM call")  # noqa: S608 - names of ours
+            if _call_seal((key, *rest)) != seal
+        ]
+        found += [
+            f"run.db: what became of item {id!r} was changed after it was written."
+            for seal, id, *rest in self._each(f"SELECT seal, {_SEALED_ITEM} FROM item WHERE status IS NOT NULL")  # noqa: S608 - names of ours
+            if _seal((id, *rest)) != seal
+        ]
+        for table in _CHAINS:
+            found += self._broken_links(table)
+        return found + self._changed_requests()
+
+    def _broken_links(self, table: str) -> Iterator[str]:
+        """Yield where a chain does not hold. A line that was taken out shows at the one behind it, and at its number."""
+        before, number = "", 0
+        for seq, chain, *values in self._each(f"SELECT seq, chain, {_CHAINS[table]} FROM {table} ORDER BY seq"):  # noqa: S608 - names of ours
+            number += 1
+            if seq != number:
+                yield f"run.db: {table} {number} was taken out."
+            elif chain != _chain(before, values):
+                yield f"run.db: {table} {number} ({values[0]}) was changed after it was written."
+            before, number = chain, seq
+
+    def _changed_requests(self) -> list[str]:
+        """Return which calls were not asked what the journal says: a key is the hash of what was asked."""
+        found = []
+        for key, request, identity in self._each(
+            "SELECT key, request, identity FROM call JOIN asked ON call = seq JOIN model ON model.id = model"
+        ):
+            if len(key) != 64:
+                continue  # not one of the core's
+            try:
+                model, content = json.loads(identity), json.loads(request)
+                model.pop("served", None), content.pop("view", None)
+                intact = _sha256(canonical_json([content, model])) == key
+            except (ValueError, AttributeError, RecursionError):
+                intact = False
+            if not intact:
+                found.append(f"run.db: the request of call {key!r} was changed after it was written.")
         return found
 
-    def _submit(self, apply: Callable[[sqlite3.Connection], T], *, spends: bool = False) -> Future[T]:
+    def _each(self, query: str) -> Iterator[tuple[Any, ...]]:
+        """Yield what a query finds, a few lines in memory at a time. For a run that nobody works on."""
+        with self._lock, store_errors(self.path):
+            cursor = self._reader.execute(query)
+        while True:
+            with self._lock, store_errors(self.path):
+                lines = cursor.fetchmany(500)
+            if not lines:
+                return
+            yield from lines
+
+    def _state(self, text: str, status: str, item: str) -> dict[str, Any]:
+        """Return an item's state in form: somebody may have put another text and its hash in its place."""
+        state = json.loads(text)
+        if not isinstance(state, dict) or str(state.get("status", "")) != status:
+            _damaged(f"the state of item {item!r}", self.path)
+        if not self._is_bound:
+            self._is_bound = bool(self.bound())
+        # A run that is tied to a recipe holds states of the core, and its readers rely on that.
+        if (
+            status
+            and self._is_bound
+            and not all(isinstance(state.get(name), kind) for name, kind in _STATE_FORM.items())
+        ):
+            _damaged(f"the state of item {item!r}", self.path)
+        return state
+
+    def _submit(
+        self, apply: Callable[[sqlite3.Connection], T], *, spends: bool = False, patient: bool = False
+    ) -> Future[T]:
         if self._writer is None:
             raise StoreError(f"{self.path} was opened to look at, not to write.")
-        return self._writer.submit(apply, spends=spends)
+        return self._writer.submit(apply, spends=spends, patient=patient)
 
     def _one(self, query: str, *values: object) -> tuple[Any, ...] | None:
         with self._lock, store_errors(self.path):
@@ -526,6 +809,55 @@ def _to_epoch(text: str | None, path: Path) -> int:
 
 def _set_meta(db: sqlite3.Connection, key: str, value: str) -> None:
     db.execute("INSERT INTO meta VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value", (key, value))
+
+
+def _model(db: sqlite3.Connection, identity: str) -> int:
+    """Return the number of an identity, which is given one when it has none."""
+    db.execute("INSERT INTO model (identity) VALUES (?) ON CONFLICT DO NOTHING", (identity,))
+    return int(db.execute("SELECT id FROM model WHERE identity = ?", (identity,)).fetchone()[0])
+
+
+def _change_call(db: sqlite3.Connection, change: str, values: tuple[Any, ...]) -> bool:
+    """Change one call and seal it; return False when there was none to change."""
+    found = db.execute(f"UPDATE call SET {change} RETURNING {_SEALED_CALL}", values).fetchone()  # noqa: S608 - names of ours
+    if found is None:
+        return False
+    db.execute("UPDATE call SET seal = ? WHERE key = ?", (_call_seal(found), found[0]))
+    return True
+
+
+def _figures(usage: Usage) -> tuple[int, int, int, float, bool]:
+    return usage.calls, usage.input_tokens, usage.output_tokens, usage.cost_usd, usage.estimated
+
+
+def _link(db: sqlite3.Connection, table: str, values: tuple[str | None, ...]) -> None:
+    """Add a line to a chain: its hash holds the hash of the line before."""
+    if table == "claim" and db.execute("SELECT 1 FROM claim WHERE id = ?", values[:1]).fetchone():
+        return  # the first decision is the one that counts
+    last = db.execute(f"SELECT seq, chain FROM {table} ORDER BY seq DESC LIMIT 1").fetchone() or (0, "")  # noqa: S608 - names of ours
+    db.execute(
+        f"INSERT INTO {table} (seq, {_CHAINS[table]}, chain) VALUES (?, ?, ?, ?, ?)",  # noqa: S608 - names of ours
+        (last[0] + 1, *values, _chain(last[1], values)),
+    )
+
+
+def _chain(before: str, values: Iterable[str | None]) -> str:
+    return _seal((before, *values))
+
+
+def _seal(values: Iterable[Any]) -> str:
+    return _sha256(canonical_json(list(values)))
+
+
+def _call_seal(values: Iterable[Any]) -> str:
+    # SQLite gives a whole number back as one here and as a float there.
+    return _seal(float(value) if n in _MONEY else value for n, value in enumerate(values))
+
+
+def _then(future: Future[T], point: str) -> Future[T]:
+    """Let a test kill the process right after the commit."""
+    future.add_done_callback(lambda _: crashpoint(point))
+    return future
 
 
 def _row_text(example: Example) -> str:

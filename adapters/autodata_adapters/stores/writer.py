@@ -13,6 +13,7 @@ from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
 from autodata_adapters.stores.faults import is_full, to_store_error
+from autodata_core.crashpoints import crashpoint
 from autodata_core.errors import StoreError
 
 __all__ = ["Writer"]
@@ -22,6 +23,9 @@ T = TypeVar("T")
 _MOST_IN_ONE_COMMIT = 512
 """Ours: far above what arrives during one fsync, and small enough that a commit stays in the milliseconds."""
 
+
+_PATIENCE_S = 0.05
+"""How long a write that nobody waits for may stay in memory, for another to share its commit. Ours."""
 
 _OF_ONE_OPERATION = (sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.DataError, sqlite3.NotSupportedError)
 """Faults of a value rather than of the file: only the operation that brought it fails."""
@@ -54,7 +58,9 @@ class Writer:
         self._path = path
         self._epoch = str(epoch)
         self._free_space = free_space
-        self._queue: SimpleQueue[_Operation | None] = SimpleQueue()
+        self._queue: SimpleQueue[list[_Operation] | None] = SimpleQueue()
+        self._waiting: list[_Operation] = []
+        """Writes that nobody waits for. They do not wake the thread: the next one that does takes them along."""
         self._gate = threading.Lock()
         self._closed = False
         self._failure: StoreError | None = None
@@ -62,13 +68,16 @@ class Writer:
         self._thread = threading.Thread(target=self._work, name="autodata-run-writer", daemon=True)
         self._thread.start()
 
-    def submit(self, apply: Callable[[sqlite3.Connection], T], *, spends: bool = False) -> Future[T]:
+    def submit(
+        self, apply: Callable[[sqlite3.Connection], T], *, spends: bool = False, patient: bool = False
+    ) -> Future[T]:
         """Queue a write and return its result to come.
 
         Args:
             apply: Runs in the writer's thread, inside a transaction.
             spends: True for what announces a paid call; refused first when the disk runs full, so that replies
                 which are already paid for can still be written.
+            patient: True for what nobody waits for; it may share the commit of a write that comes soon.
         """
         future: Future[T] = Future()
         # A cancelled asyncio task must not cancel the write of a reply that was paid for.
@@ -77,7 +86,9 @@ class Writer:
             if self._closed:
                 future.set_exception(StoreError(f"The run's database {self._path} is closed."))
                 return future
-            self._queue.put(_Operation(apply, future, spends))
+            self._waiting.append(_Operation(apply, future, spends))
+            if not patient:
+                self._queue.put(self._take_waiting())
         return future
 
     def close(self) -> None:
@@ -86,23 +97,14 @@ class Writer:
             if self._closed:
                 return
             self._closed = True
+            self._queue.put(self._take_waiting())
             self._queue.put(None)
         self._thread.join()
 
     def _work(self) -> None:
         done = False
         while not done:
-            batch: list[_Operation] = []
-            first = self._queue.get()
-            while first is not None:
-                batch.append(first)
-                if len(batch) == _MOST_IN_ONE_COMMIT:
-                    break
-                try:
-                    first = self._queue.get_nowait()
-                except Empty:
-                    break
-            done = first is None
+            batch, done = self._gather()
             if batch:
                 self._write(batch)
         # Everything acknowledged is in the WAL file; where it cannot be folded in now, the next opening does it.
@@ -111,6 +113,30 @@ class Writer:
                 self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         with contextlib.suppress(sqlite3.Error):
             self._db.close()
+
+    def _take_waiting(self) -> list[_Operation]:
+        """Return what waits, in the order it came. Called with the gate held."""
+        taken, self._waiting = self._waiting, []
+        return taken
+
+    def _gather(self) -> tuple[list[_Operation], bool]:
+        """Return the next operations, and whether these are the last."""
+        try:
+            operations = self._queue.get(timeout=_PATIENCE_S)
+        except Empty:
+            with self._gate:
+                # What was queued meanwhile came first.
+                operations = self._take_waiting() if self._queue.empty() else []
+        batch: list[_Operation] = []
+        while operations is not None:
+            batch += operations
+            if len(batch) >= _MOST_IN_ONE_COMMIT:
+                return batch, False
+            try:
+                operations = self._queue.get_nowait()
+            except Empty:
+                return batch, False
+        return batch, True
 
     def _write(self, batch: list[_Operation]) -> None:
         if stop := self._no_more_spending:
@@ -135,7 +161,8 @@ class Writer:
                 operation.future.set_result(result)
 
     def _after_error(self, batch: list[_Operation], error: Exception) -> None:
-        if isinstance(error, sqlite3.DatabaseError) and not isinstance(error, _OF_ONE_OPERATION):
+        of_the_file = isinstance(error, (sqlite3.DatabaseError, OSError))
+        if of_the_file and not isinstance(error, _OF_ONE_OPERATION):
             self._after_fault(batch, error)
         elif len(batch) == 1:
             batch[0].future.set_exception(error)
@@ -157,6 +184,7 @@ class Writer:
         try:
             self._check_epoch()
             results = [operation.apply(self._db) for operation in batch]
+            crashpoint("write")
             self._db.execute("COMMIT")
         except BaseException:
             # After some errors SQLite has rolled back by itself.

@@ -1,0 +1,236 @@
+"""What the sources are about: topics by clustering their texts, or by the user's taxonomy. What is wanted of them is not here."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import tomllib
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from autodata_core.coverage import OTHER, Topic, TopicMap, key_terms
+from autodata_core.errors import MissingExtraError, RecipeError, shorten
+from autodata_core.records import Source
+
+__all__ = ["SourceTopics", "load_taxonomy", "taxonomy_topics", "topics_of"]
+
+_TERMS = 8
+_MOST_TOPICS = 40
+"""Ours: more topics than this are more than a person reads, and too many cells to fill."""
+_FEATURES = 4096
+_BATCH = 1024
+_DIRECTIONS = 48
+
+
+class SourceTopics:
+    """Clusters of sources, which take up more sources as they come. Not safe from many threads.
+
+    Words are weighted by how few sources have them, vectors are clustered by mini-batches, and a cluster is named by the
+    terms that tell it from the others. The same sources in the same order and one seed give the same topics.
+
+    Args:
+        count: Topics; None for about the square root of half the sources, at most 40.
+        seed: Of the clustering.
+
+    Raises:
+        MissingExtraError: scikit-learn is not installed.
+    """
+
+    def __init__(self, count: int | None = None, seed: int = 0) -> None:
+        try:
+            import sklearn
+        except ImportError as error:
+            raise MissingExtraError("scikit-learn", "chroma", "Topics of sources") from error
+        if count is not None and count < 1:
+            raise RecipeError(f"[coverage] topics is a number from 1 or a taxonomy file, got {count!r}.")
+        self._count, self._seed = count, seed
+        self._version = f"clusters-v1 scikit-learn/{sklearn.__version__} seed/{seed}"
+        self._model: Any = None
+        self._directions: Any = None
+        self._spread: Counter[str] = Counter()
+        self._sources = 0
+        self._cluster_terms: list[Counter[str]] = []
+        self._of: dict[str, int] = {}
+        self._names: list[Topic] = []
+
+    def learn(self, sources: Sequence[Source]) -> TopicMap:
+        """Take up more sources and return the topics of all; names stay as they were when they were first given."""
+        new = [source for source in sources if source.id not in self._of]
+        terms = [_terms(source.text) for source in new]
+        for found in terms:
+            self._spread.update(found.keys())
+        self._sources += len(new)
+        if new:
+            labels = self._fit(terms)
+            for source, found, label in zip(new, terms, labels, strict=True):
+                self._of[source.id] = label
+                self._cluster_terms[label].update(dict.fromkeys(found, 1))
+        if not self._names:
+            self._names = self._name()
+        used = sorted(set(self._of.values()))
+        return TopicMap(
+            topics=tuple(sorted((self._names[n] for n in used), key=lambda topic: topic.name)),
+            of={source: self._names[label].name for source, label in self._of.items()},
+            made_by=self._version,
+        )
+
+    def topic_of(self, text: str) -> str:
+        """Return the topic nearest to any text: a failure of the user's model, a human row.
+
+        Raises:
+            RecipeError: No sources were learned yet.
+        """
+        if self._model is None:
+            raise RecipeError("Topics know no sources yet. Call learn() with the sources first.")
+        return self._names[int(self._model.predict(self._vectors([_terms(text)]))[0])].name
+
+    def _fit(self, terms: list[Counter[str]]) -> list[int]:
+        from sklearn.cluster import MiniBatchKMeans
+
+        vectors = self._vectors(terms) if self._model is not None else self._directed(terms)
+        if self._model is None:
+            count = self._count or max(2, min(_MOST_TOPICS, round((len(terms) / 2) ** 0.5)))
+            count = min(count, len(terms))
+            self._model = MiniBatchKMeans(count, random_state=self._seed, n_init=20, batch_size=_BATCH)
+            self._model.fit(vectors)
+            self._cluster_terms = [Counter() for _ in range(count)]
+        else:
+            self._model.partial_fit(vectors)
+        return [int(label) for label in self._model.predict(vectors)]
+
+    def _weighted(self, terms: list[Counter[str]]) -> Any:
+        """Return the words of each text; the rarer a word among sources, the more it weighs."""
+        import numpy as np
+        from sklearn.feature_extraction import FeatureHasher
+        from sklearn.preprocessing import normalize
+
+        hasher = FeatureHasher(_FEATURES, input_type="pair", dtype=np.float64)
+        weighted = [
+            [(term, (1 + np.log(n)) * self._rarity(term)) for term, n in sorted(found.items())] for found in terms
+        ]
+        return normalize(hasher.transform(weighted))
+
+    def _directed(self, terms: list[Counter[str]]) -> Any:
+        """Find the directions in which words go together, so that two sources of one topic need not share a word."""
+        from sklearn.decomposition import TruncatedSVD
+
+        most = min(_DIRECTIONS, len(terms) - 1)
+        if most >= 2:
+            self._directions = TruncatedSVD(most, random_state=self._seed).fit(self._weighted(terms))
+        return self._vectors(terms)
+
+    def _vectors(self, terms: list[Counter[str]]) -> Any:
+        """Return one row of length 1 for each text."""
+        from sklearn.preprocessing import normalize
+
+        weighted = self._weighted(terms)
+        return normalize(weighted if self._directions is None else self._directions.transform(weighted))
+
+    def _rarity(self, term: str) -> float:
+        import math
+
+        return math.log((1 + self._sources) / (1 + self._spread[term])) + (1 if self._spread[term] > 1 else 0)
+
+    def _name(self) -> list[Topic]:
+        """Name each cluster by the terms that many of its sources have and few others."""
+        sizes = Counter(self._of.values())
+        named: list[Topic] = []
+        taken: set[str] = set()
+        for label, counts in enumerate(self._cluster_terms):
+            inside = max(1, sizes[label])
+            scores = {
+                term: n / inside - (self._spread[term] - n) / max(1, self._sources - inside)
+                for term, n in counts.items()
+                if n >= 2 or inside < 2
+            }
+            terms = tuple(sorted(scores, key=lambda term: (-scores[term], term))[:_TERMS])
+            name = ", ".join(terms[:3]) or f"topic {label + 1}"
+            name = name if name not in taken else f"{name} ({label + 1})"
+            taken.add(name)
+            named.append(Topic(name=name, terms=terms))
+        return named
+
+
+def topics_of(sources: Sequence[Source], *, count: int | None = None, seed: int = 0) -> TopicMap:
+    """Return topics of sources by clustering; one topic for each document where scikit-learn is not installed.
+
+    The order of the sources does not matter.
+    """
+    ordered = sorted(sources, key=lambda source: source.id)
+    try:
+        return SourceTopics(count, seed).learn(ordered)
+    except MissingExtraError:
+        of = {source.id: source.id.partition("#")[0][:200] for source in ordered}
+        return TopicMap(
+            topics=tuple(Topic(name=name) for name in dict.fromkeys(of.values())), of=of, made_by="documents-v1"
+        )
+
+
+def load_taxonomy(path: Path) -> tuple[Topic, ...]:
+    """Return the topics of a taxonomy file: TOML (`[topics]`) or JSON, each name with a list of terms.
+
+    Raises:
+        RecipeError: The file cannot be read, or has another form.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        found = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
+    except (OSError, ValueError) as error:
+        raise RecipeError(f"The taxonomy {str(path)!r} cannot be read: {error}") from error
+    table = found.get("topics", found) if isinstance(found, dict) else None
+    if not isinstance(table, dict) or not table:
+        raise RecipeError(
+            f"The taxonomy {str(path)!r} has no topics. Write: [topics] then trains = ['railway', 'station']."
+        )
+    return tuple(_topic(name, terms, path) for name, terms in table.items())
+
+
+def taxonomy_topics(topics: Sequence[Topic], sources: Iterable[Source]) -> TopicMap:
+    """Return which source belongs to which topic of a taxonomy: the one whose terms it uses most, `other` for none.
+
+    Rare terms count for more, and a term that a text repeats counts once more for each doubling.
+    """
+    listed = list(sources)
+    folded = {source.id: _folded(source.text) for source in listed}
+    wanted = sorted({term for topic in topics for term in _all_terms(topic)})
+    spread = {term: sum(f" {term} " in text for text in folded.values()) for term in wanted}
+    of = {source.id: _fitting(folded[source.id], topics, spread) for source in listed}
+    rest = (Topic(name=OTHER),) if OTHER in of.values() and all(topic.name != OTHER for topic in topics) else ()
+    digest = hashlib.sha256(json.dumps([topic.to_json() for topic in topics]).encode()).hexdigest()[:16]
+    return TopicMap(topics=(*topics, *rest), of=of, made_by=f"taxonomy-v1 {digest}")
+
+
+def _topic(name: str, terms: Any, path: Path) -> Topic:
+    if not isinstance(terms, list) or not all(isinstance(term, str) and term.strip() for term in terms):
+        raise RecipeError(f"{str(path)!r}: topic {name!r} is a list of terms, got {shorten(terms)}.")
+    return Topic(name=name, terms=tuple(terms))
+
+
+def _fitting(text: str, topics: Sequence[Topic], spread: Mapping[str, int]) -> str:
+    best, most = OTHER, 0.0
+    for topic in topics:
+        score = 0.0
+        for term in _all_terms(topic):
+            found = text.count(f" {term} ")
+            score += found.bit_length() / max(1, spread[term]) ** 0.5
+        if score > most:
+            best, most = topic.name, score
+    return best
+
+
+def _all_terms(topic: Topic) -> list[str]:
+    return list(dict.fromkeys(_folded(term).strip() for term in (*topic.terms, topic.name)))
+
+
+def _folded(text: str) -> str:
+    words = re.findall(r"\w+", unicodedata.normalize("NFKC", text).casefold())
+    return f" {' '.join(words)} "
+
+
+def _terms(text: str) -> Counter[str]:
+    known = set(key_terms(text))
+    return Counter(word for word in _folded(text).split() if word in known)

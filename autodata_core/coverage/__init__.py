@@ -1,0 +1,75 @@
+"""What a data set covers, what it lacks, and what to ask next. Pure: vectors and clusters come from adapters.
+
+rows + topics → cells → gaps against targets → plan of the next batch → measured again
+"""
+
+from autodata_core.coverage.batches import Batch, Steering
+from autodata_core.coverage.cells import (
+    ANY,
+    BANDS,
+    OTHER,
+    Band,
+    Cell,
+    Topic,
+    TopicMap,
+    band_of,
+    cell_of,
+    count_cells,
+)
+from autodata_core.coverage.collapse import Alarm, Figures, Limit, check_collapse, figures, vendi
+from autodata_core.coverage.drawing import Point, heat_map_svg, map_svg
+from autodata_core.coverage.guidance import Nearby, key_terms, shared_terms, steering_text
+from autodata_core.coverage.lacking import Closing, Gap, gaps, measure
+from autodata_core.coverage.mixing import Mixed, mix
+from autodata_core.coverage.planning import Planned, plan
+from autodata_core.coverage.repeating import Saturation, saturated_cells, saturation
+from autodata_core.coverage.reporting import CoverageReport, Region, coverage_report, report_text
+from autodata_core.coverage.targets import TargetLine, grid, proportional, tabled, uniform
+
+__all__ = [
+    "ANY",
+    "BANDS",
+    "OTHER",
+    "Alarm",
+    "Band",
+    "Batch",
+    "Cell",
+    "Closing",
+    "CoverageReport",
+    "Figures",
+    "Gap",
+    "Limit",
+    "Mixed",
+    "Nearby",
+    "Planned",
+    "Point",
+    "Region",
+    "Saturation",
+    "Steering",
+    "TargetLine",
+    "Topic",
+    "TopicMap",
+    "band_of",
+    "cell_of",
+    "check_collapse",
+    "count_cells",
+    "coverage_report",
+    "figures",
+    "gaps",
+    "grid",
+    "heat_map_svg",
+    "key_terms",
+    "map_svg",
+    "measure",
+    "mix",
+    "plan",
+    "proportional",
+    "report_text",
+    "saturated_cells",
+    "saturation",
+    "shared_terms",
+    "steering_text",
+    "tabled",
+    "uniform",
+    "vendi",
+]

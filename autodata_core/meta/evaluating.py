@@ -1,0 +1,102 @@
+"""One evaluation: a recipe works on one source, and the finished item becomes a figure. Which are needed is in `search`.
+
+An evaluation sees no other: each has a coverage map of its own, so that its figure does not depend on what ran before it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Literal
+
+from pydantic import Field, StrictBool, StrictFloat, StrictInt, StrictStr
+
+from autodata_core.driver import Ports, adrive, drive
+from autodata_core.item import ItemState, item_id, start
+from autodata_core.meta.objective import Objective
+from autodata_core.ports import NoCoverage
+from autodata_core.recipe import EvaluationProtocol, Recipe, Rules
+from autodata_core.records import Record, Source, Usage, fingerprint
+
+__all__ = ["Evaluation", "Part", "aevaluate", "evaluate", "evaluation_from", "evaluation_key"]
+
+Part = Literal["train", "validation", "test"]
+
+
+class Evaluation(Record):
+    """What one recipe made of one source, once."""
+
+    key: StrictStr
+    recipe: StrictStr
+    """Version."""
+    part: Part
+    source: StrictStr
+    slot: StrictInt
+    """Which of several evaluations of the source; the same slot has the same seeds for every recipe."""
+    status: StrictStr
+    score: StrictFloat = Field(ge=0, le=1)
+    accepted: StrictBool
+    refusals: dict[StrictStr, StrictInt] = Field(default_factory=dict)
+    """Refused rounds by the kind of their first reason."""
+    rounds: StrictInt = 0
+    calls: StrictInt = 0
+    cost_usd: StrictFloat = 0.0
+
+
+def evaluation_key(
+    recipe: Recipe, protocol: EvaluationProtocol, source: Source, slot: int, objective: Objective
+) -> str:
+    """Return the key of an evaluation: everything that its figure follows from."""
+    return fingerprint([recipe.version, protocol.hash, source.id, source.sha256, slot, objective.to_json()])
+
+
+def evaluation_from(
+    rules: Rules, source: Source, slot: int, part: Part, state: ItemState, objective: Objective
+) -> Evaluation:
+    """Return the figures of a finished item."""
+    refused = [r.verdict.reasons[0].kind.value for r in state.history if not r.verdict.accepted]
+    total = Usage()
+    for usage in state.usage.values():
+        total = total.plus(usage)
+    return Evaluation(
+        key=evaluation_key(rules.recipe, rules.protocol, source, slot, objective),
+        recipe=rules.recipe.version,
+        part=part,
+        source=source.id,
+        slot=slot,
+        status=state.status,
+        score=objective.score(state),
+        accepted=state.status == "accepted",
+        refusals=dict(sorted(Counter(refused).items())),
+        rounds=len(state.history),
+        calls=total.calls,
+        cost_usd=total.cost_usd,
+    )
+
+
+def evaluate(rules: Rules, source: Source, slot: int, ports: Ports, *, run: str, fence_key: str) -> ItemState:
+    """Return the finished item that a recipe makes of a source."""
+    return drive(rules, source, _begin(source, slot, run, fence_key), _alone(ports))
+
+
+async def aevaluate(rules: Rules, source: Source, slot: int, ports: Ports, *, run: str, fence_key: str) -> ItemState:
+    """Return the finished item that a recipe makes of a source."""
+    return await adrive(rules, source, _begin(source, slot, run, fence_key), _alone(ports))
+
+
+def _begin(source: Source, slot: int, run: str, fence_key: str) -> ItemState:
+    # The id knows the slot and not the recipe: seeds follow from it, so two recipes meet the same chance.
+    return start(source, item=item_id(source, slot), run=run, fence_key=fence_key)
+
+
+def _alone(ports: Ports) -> Ports:
+    return replace(ports, coverage=NoCoverage())
+
+
+def scores_by_source(evaluations: Mapping[str, Evaluation] | list[Evaluation]) -> dict[str, tuple[float, ...]]:
+    """Return every score by source, in the order of the slots."""
+    found: dict[str, list[tuple[int, float]]] = {}
+    for one in evaluations.values() if isinstance(evaluations, Mapping) else evaluations:
+        found.setdefault(one.source, []).append((one.slot, one.score))
+    return {source: tuple(score for _, score in sorted(pairs)) for source, pairs in sorted(found.items())}

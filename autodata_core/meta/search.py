@@ -1,0 +1,218 @@
+"""The search as values: its settings, who is in the population at a given moment, and what the end showed. No call is made here.
+
+Everything follows from settings, log and iteration number, so that a search which is repeated goes the same way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+
+from pydantic import Field, StrictFloat, StrictInt
+
+from autodata_core.meta.comparing import ALPHAS, Comparison, GainInterval, compare, gain_interval, sign_flip_p
+from autodata_core.meta.evaluating import Evaluation, scores_by_source
+from autodata_core.meta.harness import ShapeBounds
+from autodata_core.meta.history import Outcome
+from autodata_core.meta.objective import Objective
+from autodata_core.meta.population import Member, Population, seeded
+from autodata_core.meta.splits import Finalist, Shares
+from autodata_core.recipe import Recipe
+from autodata_core.records import Record, Source
+
+__all__ = [
+    "FinalReport",
+    "SearchSettings",
+    "compare_at",
+    "final_report",
+    "final_slots",
+    "minibatch",
+    "population_before",
+    "slot_of",
+    "wave_of",
+]
+
+_TEST_SLOTS = 100_000_000
+"""First slot of the final measurement: no seed of the search is used again there."""
+
+
+class SearchSettings(Record):
+    """How is searched. Bound to a search when it starts, but for `iterations` and `max_evaluations`."""
+
+    iterations: StrictInt = Field(default=40, ge=0, le=100_000)
+    concurrent: StrictInt = Field(default=2, ge=1, le=64)
+    """Iterations at the same time. Each sees what was known when they started."""
+    minibatch: StrictInt = Field(default=6, ge=1, le=64)
+    """Train sources that the analyzer reads per iteration."""
+    temperature: StrictFloat = Field(default=0.1, gt=0)
+    """Of the parent's selection; the paper's."""
+    alphas: tuple[StrictFloat, ...] = ALPHAS
+    """Level of each look at validation."""
+    controls: StrictInt = Field(default=6, ge=0, le=64)
+    """Questions of the baseline from which known-wrong ones are made; two from each."""
+    test_repeats: StrictInt = Field(default=3, ge=1, le=32)
+    """Evaluations of baseline and finalist on each test source."""
+    max_evaluations: StrictInt | None = Field(default=None, ge=1)
+    """Most evaluations, with those kept back for the test. None is no limit."""
+    target: StrictFloat | None = Field(default=None, gt=0, le=1)
+    """Acceptance on validation from which no further iteration starts. None goes on to the last."""
+    seed: StrictInt = Field(default=0, ge=0, lt=2**31)
+    shares: Shares = Shares()
+    objective: Objective = Objective()
+    bounds: ShapeBounds = ShapeBounds()
+
+    def bound(self) -> SearchSettings:
+        """Return the settings without what may grow while a search goes on."""
+        return self.model_copy(update={"iterations": 0, "max_evaluations": None, "target": None})
+
+    def evaluations_of_test(self, sources: int) -> int:
+        """Return how many evaluations the end needs."""
+        return 2 * self.test_repeats * sources
+
+    def evaluations_of_iteration(self, sources: int) -> int:
+        """Return how many evaluations an iteration takes at most."""
+        return self.minibatch + 2 * len(self.alphas) * sources
+
+
+def slot_of(settings: SearchSettings, iteration: int, look: int) -> int:
+    """Return the slot of a look, from 1: parent and child meet the same chance in it, and no other iteration does.
+
+    So a parent is evaluated anew for every child. One that was lucky once does not stay so, and a child need not beat its luck.
+    """
+    return iteration * len(settings.alphas) + look - 1
+
+
+def wave_of(settings: SearchSettings, iteration: int) -> int:
+    """Return the first iteration of the wave that an iteration, from 1, belongs to."""
+    return (iteration - 1) // settings.concurrent * settings.concurrent + 1
+
+
+def population_before(
+    baseline: Recipe,
+    outcomes: Sequence[Outcome],
+    evaluations: Sequence[Evaluation],
+    settings: SearchSettings,
+    iteration: int,
+) -> Population:
+    """Return the population as it was when the wave of an iteration started, whatever is in the log since."""
+    first = wave_of(settings, iteration)
+    scored: dict[str, list[Evaluation]] = {}
+    for one in evaluations:
+        if one.part == "validation" and one.slot < slot_of(settings, first, 1):
+            scored.setdefault(one.recipe, []).append(one)
+    members = [Member(baseline, None, 0, scores_by_source(scored.get(baseline.version, [])))]
+    for outcome in outcomes:
+        if outcome.result == "joined" and outcome.recipe is not None and outcome.iteration < first:
+            recipe = Recipe.from_json(outcome.recipe)
+            scores = scores_by_source(scored.get(recipe.version, []))
+            members.append(Member(recipe, outcome.parent, outcome.iteration, scores))
+    return Population(members)
+
+
+def minibatch(train: Sequence[Source], settings: SearchSettings, iteration: int) -> tuple[Source, ...]:
+    """Return the train sources that an iteration reads, drawn without putting back."""
+    chance = seeded("minibatch", settings.seed, iteration)
+    return tuple(chance.sample(list(train), min(settings.minibatch, len(train))))
+
+
+def compare_at(
+    settings: SearchSettings, iteration: int, look: int, parent: Sequence[Evaluation], child: Sequence[Evaluation]
+) -> Comparison:
+    """Compare parent and child by all looks of an iteration so far; a source or slot that only one of them has is left out."""
+    slots = {slot_of(settings, iteration, n) for n in range(1, look + 1)}
+    pairs = {(e.source, e.slot) for e in parent} & {(e.source, e.slot) for e in child}
+    before = [e for e in parent if e.slot in slots and (e.source, e.slot) in pairs]
+    after = [e for e in child if e.slot in slots and (e.source, e.slot) in pairs]
+    return compare(
+        scores_by_source(before),
+        scores_by_source(after),
+        look=look,
+        alphas=settings.alphas,
+        accepted=(_accepted(before), _accepted(after)),
+    )
+
+
+def _accepted(evaluations: Sequence[Evaluation]) -> float:
+    return sum(e.accepted for e in evaluations) / len(evaluations) if evaluations else 0.0
+
+
+# --- the end ----------------------------------------------------------------------------------------------------------
+
+
+class FinalReport(Record):
+    """What the test sources say of the search. No decision was made by them."""
+
+    finalist: Finalist
+    sources: StrictInt
+    repeats: StrictInt
+    baseline_accepted: StrictFloat
+    """Share of evaluations that gave a row, baseline."""
+    chosen_accepted: StrictFloat
+    acceptance: GainInterval
+    """Gain in that share, paired by source."""
+    score: GainInterval
+    """Gain in the objective."""
+    p: StrictFloat
+    """Exact, two-sided, of the gain in acceptance."""
+    missing: StrictInt = 0
+    """Evaluations that no model answered; left out in pairs."""
+
+    @property
+    def significant(self) -> bool:
+        """Whether acceptance changed: the interval excludes zero, and the exact test says so at 5 %."""
+        return self.acceptance.excludes_zero and self.p < 0.05
+
+    def sentence(self) -> str:
+        """Return the result as a person may quote it."""
+        if self.finalist.baseline == self.finalist.chosen:
+            return (
+                f"No recipe was better than the baseline; it accepts {self.baseline_accepted:.0%} on {self.sources} test "
+                "sources. There is no gain to report."
+            )
+        gain = self.acceptance
+        said = (
+            f"Acceptance on {self.sources} test sources: {self.baseline_accepted:.1%} before, {self.chosen_accepted:.1%} "
+            f"after; gain {100 * gain.gain:+.1f} points, 95 % interval {100 * gain.low:+.1f} to {100 * gain.high:+.1f}, "
+            f"exact paired p = {self.p:.2g}."
+        )
+        return said if self.significant else f"{said} NOT SIGNIFICANT: this may be chance; do not count on it."
+
+
+def final_slots(settings: SearchSettings) -> range:
+    """Return the slots of the final measurement."""
+    return range(_TEST_SLOTS, _TEST_SLOTS + settings.test_repeats)
+
+
+def final_report(
+    finalist: Finalist, sources: int, repeats: int, baseline: Sequence[Evaluation], chosen: Sequence[Evaluation]
+) -> FinalReport:
+    """Return what baseline and finalist did on the test sources, paired by source and seed."""
+    pairs = {(e.source, e.slot) for e in baseline} & {(e.source, e.slot) for e in chosen}
+    before = [e for e in baseline if (e.source, e.slot) in pairs]
+    after = [e for e in chosen if (e.source, e.slot) in pairs]
+    accepted = _differences(_by_source(before, rows=True), _by_source(after, rows=True))
+    scores = _differences(_by_source(before, rows=False), _by_source(after, rows=False))
+    p = min(1.0, 2 * min(sign_flip_p(accepted), sign_flip_p([-d for d in accepted])))
+    return FinalReport(
+        finalist=finalist,
+        sources=sources,
+        repeats=repeats,
+        baseline_accepted=_accepted(before),
+        chosen_accepted=_accepted(after),
+        acceptance=gain_interval(accepted, shares=True),
+        score=gain_interval(scores),
+        p=p,
+        missing=2 * sources * repeats - len(before) - len(after),
+    )
+
+
+def _by_source(evaluations: Sequence[Evaluation], *, rows: bool) -> dict[str, Fraction]:
+    found: dict[str, list[Fraction]] = {}
+    for one in evaluations:
+        value = Fraction(int(one.accepted)) if rows else Fraction(one.score).limit_denominator(1_000_000)
+        found.setdefault(one.source, []).append(value)
+    return {source: sum(values, Fraction(0)) / len(values) for source, values in found.items()}
+
+
+def _differences(before: dict[str, Fraction], after: dict[str, Fraction]) -> list[Fraction]:
+    return [after[source] - before[source] for source in sorted(before)]

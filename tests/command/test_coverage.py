@@ -1,0 +1,125 @@
+"""`autodata coverage`: what a run covers and lacks, as text and as JSON, from the run folder alone."""
+
+from __future__ import annotations
+
+import json
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import pytest
+
+from autodata_adapters.stores import SqliteRunStore
+from autodata_cli.covering import coverage_json, coverage_text, read_coverage, write_coverage
+from autodata_core.coverage import CoverageReport
+from autodata_core.errors import StoreError
+from autodata_core.item import item_id
+from autodata_core.ports import CoverageAsk, CoverageReply
+from autodata_core.records import Source, fingerprint
+from autodata_core.testing import sample_example, sample_state
+
+pytest.importorskip("sklearn")
+
+SUBJECTS = {
+    "rail": "train station platform railway timetable",
+    "bread": "dough flour yeast oven loaf",
+    "tides": "tide moon harbour current estuary",
+}
+SCRIPT = "<script>alert(1)</script>"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Return a run in which rail has rows, bread has duplicates only, and nobody asked about tides."""
+    sources = [
+        Source.create(
+            f"Part {n} of the notes names the {' and the '.join(words.split())}. {SCRIPT}", id=f"{name}-{n}.md"
+        )
+        for name, words in SUBJECTS.items()
+        for n in range(4)
+    ]
+    with SqliteRunStore(tmp_path / "run.db") as store:
+        store.keep_sources(sources)
+        items = [(item_id(source), n, source.id) for n, source in enumerate(sources)]
+        store.register_items(items)
+        for n, source in enumerate(sources[:4]):
+            item = item_id(source)
+            row = sample_example(item, f"row {n}")
+            changes = {
+                "question_type": "two_step" if n % 2 else "comparison",
+                "skills": ["reading", "arithmetic"],
+                "question": f"How many {source.id} trains leave platform {n} at noon?",
+                "source": {"id": source.id, "sha256": source.sha256, "licence": None, "span": None},
+            }
+            example = type(row).from_json({**row.to_json(), "id": f"ex-{fingerprint(n)[:20]}", **changes})
+            store.claim(ask(item, source, example.question), CoverageReply())
+            store.submit_finish(item, sample_state(item), example).result()
+        for n in range(10):
+            reply = CoverageReply(similarity=0.97, nearest="x/r1", text="…") if n > 2 else CoverageReply()
+            store.claim(ask(f"it-bread-{n}", sources[4 + n % 4], f"Which loaf is {n}?"), reply)
+        store.flush()
+    return tmp_path
+
+
+def ask(item: str, source: Source, question: str) -> CoverageAsk:
+    return CoverageAsk("r1.coverage", f"{item}/r1", question, {"source": source.id, "question_type": "two_step"})
+
+
+def test_a_person_reads_what_is_lacking(folder: Path) -> None:
+    text = coverage_text(folder)
+    lines = text.splitlines()
+    assert lines[0] == "questions     14 tried, 4 kept, 7 duplicates"
+    assert "sources       4 of 12 have a row" in lines
+    assert any(line.startswith("lacking") and ": 0 of " in line for line in lines)
+    assert any(line.startswith("repeating") and "of the last tries were duplicates" in line for line in lines)
+    assert any(line.startswith("without a row bread-0.md") for line in lines)
+    far = next(line for line in lines if line.startswith("far away"))
+    assert "nearest question 0." in far
+    assert "beside" in far
+    assert "“Part " in far
+    assert max(map(len, lines)) < 250
+
+
+def test_the_same_as_json(folder: Path) -> None:
+    path = write_coverage(folder)
+    found = json.loads(path.read_text())
+    assert path.name == "coverage.json"
+    assert found == json.loads(json.dumps(coverage_json(folder)))
+    assert found["tried"] == 14
+    assert 0 <= found["filled"] < 1
+    assert {point["kind"] for point in found["points"]} == {"source", "row", "empty"}
+    report = {key: value for key, value in found.items() if key not in ("filled", "points")}
+    assert CoverageReport.from_json(report) == read_coverage(folder).report
+
+
+def test_the_pictures_are_svg_in_which_no_source_can_speak(folder: Path) -> None:
+    found = read_coverage(folder)
+    for svg in (found.heat_map(), found.map()):
+        root = ET.fromstring(svg)
+        assert root.tag == "{http://www.w3.org/2000/svg}svg"
+        assert "<script" not in svg
+        assert not [name for element in root.iter() for name in element.attrib if name.startswith("on")]
+    assert found.heat_map().count("<rect") == len(found.report.cells)
+
+
+def test_topics_and_targets_that_the_run_was_steered_by_are_used(folder: Path) -> None:
+    kept = {
+        "topics_json": {
+            "topics": [{"name": "all", "terms": []}],
+            "of": {f"rail-{n}.md": "all" for n in range(4)},
+            "made_by": "x",
+        },
+        "targets_json": [{"cell": {"topic": "all", "question_type": "two_step", "band": "any"}, "target": 9}],
+    }
+    with SqliteRunStore(folder / "run.db") as store:
+        for name, value in kept.items():
+            store.set_meta(name, json.dumps(value)).result()
+    report = read_coverage(folder).report
+    assert [(line.cell.topic, line.have, line.target) for line in report.cells if line.target] == [("all", 2, 9)]
+
+
+def test_a_run_without_anything_yet_can_be_read(tmp_path: Path) -> None:
+    with SqliteRunStore(tmp_path / "run.db") as store:
+        store.flush()
+    assert coverage_text(tmp_path).startswith("questions     0 tried, 0 kept, 0 duplicates")
+    with pytest.raises(StoreError, match="is not a run folder"):
+        coverage_text(tmp_path / "nowhere")
