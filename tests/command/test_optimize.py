@@ -1,13 +1,11 @@
 """`autodata optimize` with scripted models: what it writes, who is asked, and what a kill costs."""
 
 import json
-import os
 import signal
 import sqlite3
 import time
 from collections import Counter
 from contextlib import closing
-
 
 from .conftest import start_process
 from .small_world import RECIPE, answering, recipe

@@ -70,6 +70,8 @@ def test_copies_are_found_among_all_the_others_by_a_bounded_set_of_candidates() 
         ("What do 3 tickets cost?", "What do 4 tickets cost?"),
         ("Ben has 3 apples and 7 pears. Whose are more?", "Ben has 7 apples and 3 pears. Whose are more?"),
         ("Is the clause valid?", "Is the clause not valid?"),
+        ("What is 15 % of 80?", "What is 80 % of 15?"),
+        ("How do vaccines train the body to fight a virus?", "How does a virus train the body to fight vaccines?"),
         ("Why was the bridge closed?", "When was the bridge closed?"),
         ("What did the keeper sell on Monday?", "When did the keeper sell on Monday?"),
         ("What is the sum of the readings?", "What is the difference of the readings?"),

@@ -86,7 +86,7 @@ QUICK = {"iterations": 1, "concurrent": 1, "minibatch": 2, "controls": 2, "test_
 @pytest.fixture(scope="module")
 def searched():
     """One whole search, which several tests look at."""
-    context, meter = context_for(iterations=40, minibatch=4, target=0.6, test_repeats=2)
+    context, meter = context_for(48, iterations=40, minibatch=4, target=0.6, test_repeats=2)
     state = run(context)
     return context, meter, state
 
@@ -147,14 +147,14 @@ def test_parent_and_child_met_the_same_sources_and_seeds(searched):
 
 def test_the_same_again_from_its_log_asks_nobody_and_says_the_same(searched):
     context, _, state = searched
-    again, _ = context_for(log=context.log, iterations=40, minibatch=4, target=0.6, test_repeats=2)
+    again, _ = context_for(48, log=context.log, iterations=40, minibatch=4, target=0.6, test_repeats=2)
     assert run(again)["report"] == state["report"]
     assert sum(len(m.requests) for m in again.models.values()) == 0
 
 
 def test_more_iterations_after_the_test_was_read_are_refused(searched):
     context, _, _ = searched
-    again, _ = context_for(log=context.log, iterations=50, minibatch=4, target=0.6, test_repeats=2)
+    again, _ = context_for(48, log=context.log, iterations=50, minibatch=4, target=0.6, test_repeats=2)
     with pytest.raises(RecipeError, match="read already"):
         run(again)
 

@@ -26,8 +26,8 @@ _ORDER = 0.85
 """Ours: similarity at most of texts with the same words in a wholly different order."""
 
 _FRAME_WORDS = """
-amount answer calculate compute describe determine evaluate explain express find following give identify indicate list many
-much name number outline please provide quantity question report say show state tell take write work according assume
+amount answer calculate compute convert describe determine evaluate explain express find following give identify indicate list
+many much name number outline please provide quantity question report say show state tell take write work according assume
 consider exactly approximately kindly briefly detail details explanation account
 """
 _FRAME = frozenset(_FRAME_WORDS.split())
@@ -76,6 +76,7 @@ _BINDERS = frozenset(
 """Words that say which part the next one plays: from A to B is not from B to A."""
 
 
+_UNITS = frozenset("%°$€£¥")
 _AUXILIARIES = """
 is are was were do does did can could may must shall should will would has have had isn't aren't
 """
@@ -117,7 +118,7 @@ def shape_of(text: str) -> Shape:
     numbers: Counter[str] = Counter()
     for token, after in pairwise([*found, ""]):
         if is_exact(token):
-            bare = not after or after in STOP_WORDS or is_exact(after)
+            bare = not after or after in STOP_WORDS or (is_exact(after) and after not in _UNITS)
             numbers[token if bare else f"{token} {_plain(after)}"] += 1
     bound: set[tuple[str, str]] = set()
     waiting = ""
@@ -220,7 +221,7 @@ def _exchanged_parts(one: Shape, two: Shape) -> bool:
     """Return whether the same words play each other's parts: `from A to B` against `from B to A`."""
     only_one, only_two = one.bound - two.bound, two.bound - one.bound
     words_one = {word for _, word in only_one}
-    return any(
+    return _exchanged_places(one.order, two.order) or any(
         binder == other
         and word != word_two
         and word_two in one.words
@@ -229,6 +230,17 @@ def _exchanged_parts(one: Shape, two: Shape) -> bool:
         for binder, word in only_one
         for other, word_two in only_two
     )
+
+
+def _exchanged_places(one: tuple[str, ...], two: tuple[str, ...]) -> bool:
+    """Return whether two words traded places over others: who does it to whom. Moved clauses move more, lists neighbours."""
+    if len(one) != len(two):
+        return False
+    moved = [n for n, (a, b) in enumerate(zip(one, two, strict=True)) if a != b]
+    if len(moved) != 2 or moved[1] - moved[0] < 2:
+        return False
+    first, last = moved
+    return one[first] == two[last] and one[last] == two[first]
 
 
 def _reordered(one: Shape, two: Shape) -> bool:
