@@ -51,6 +51,7 @@ bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/imports.py
 	$(BIN)/python benchmarks/orchestration.py
 	$(BIN)/python benchmarks/sandbox.py
+	$(BIN)/python benchmarks/coverage.py
 
 clean:
 	rm -rf $(VENV) dist build runs .mypy_cache .ruff_cache .pytest_cache .hypothesis

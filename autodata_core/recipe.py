@@ -85,9 +85,7 @@ class Recipe(Record):
             RecipeError: There is none of that name.
         """
         found = ready_named(name)
-        return cls.for_domain(
-            found.domain, name=name.replace("/", "."), challenger=found.challenger, check=found.check
-        )
+        return cls.for_domain(found.domain, name=name.replace("/", "."), challenger=found.challenger, check=found.check)
 
     @cached_property
     def version(self) -> str:

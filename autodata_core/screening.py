@@ -41,7 +41,9 @@ def propose(turn: Turn, state: ItemState) -> Step:
         else {kind: turn.rules.protocol.check_forms.get(kind, "spec {}") for kind in check_kinds(turn.rules)}
     )
     fence = turn.fence(state, step)
-    messages = render_challenger(recipe.challenger, domain, view, fence, forms, [d.reply for d in recipe.demonstrations])
+    messages = render_challenger(
+        recipe.challenger, domain, view, fence, forms, [d.reply for d in recipe.demonstrations]
+    )
     schema = reply_schema("candidate_rubric" if rubric else "candidate_check")
     ask = turn.ask(state, step, "challenger", messages, response_schema=schema, view=view.to_json())
     reply = turn.reply(ask)

@@ -46,7 +46,9 @@ def run(
     ] = None,
     fork: Annotated[
         Path | None,
-        typer.Option("--fork", metavar="NEWDIR", help="Go on here with what --out has paid for, by the recipe as it is now."),
+        typer.Option(
+            "--fork", metavar="NEWDIR", help="Go on here with what --out has paid for, by the recipe as it is now."
+        ),
     ] = None,
     replay: Annotated[
         bool, typer.Option("--replay", help="Make --out again from its journal, offline, and say what differs.")
@@ -254,10 +256,14 @@ def audit(
 @app.command()
 def optimize(
     recipe: RecipePath,
-    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder of the search; the same command resumes it.")],
+    out: Annotated[
+        Path, typer.Option("--out", metavar="DIR", help="Folder of the search; the same command resumes it.")
+    ],
     iterations: Annotated[int, typer.Option(min=0, max=100_000, metavar="N", help="Changes to try.")] = 40,
     budget_usd: Annotated[float | None, typer.Option(min=0, help="Most money, in place of the recipe's.")] = None,
-    seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, metavar="K", help="Of splits, selection and evaluations.")] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, max=2**31 - 1, metavar="K", help="Of splits, selection and evaluations.")
+    ] = 0,
     ask: Annotated[bool, typer.Option("--ask", help="Let a person decide on every change that is better.")] = False,
     target: Annotated[
         float | None, typer.Option(min=0.01, max=1, help="Acceptance on validation that is enough.")
