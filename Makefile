@@ -7,7 +7,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check -q
 
-.PHONY: demo test test-long test-model check lint types imports build bench audit clean
+.PHONY: demo test test-long test-model check lint types imports build bench bench-long audit clean
 
 demo: $(VENV)/.demo
 	$(BIN)/autodata models pull smollm2
@@ -51,6 +51,11 @@ bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/imports.py
 	$(BIN)/python benchmarks/orchestration.py
 	$(BIN)/python benchmarks/sandbox.py
+
+# Minutes each, and absolute CPU figures: for a machine that does nothing else.
+bench-long: $(VENV)/.dev
+	$(BIN)/python benchmarks/journal.py
+	$(BIN)/python benchmarks/resume.py
 	$(BIN)/python benchmarks/coverage.py
 
 clean:

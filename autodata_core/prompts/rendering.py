@@ -153,10 +153,10 @@ def render_challenger(
 
 
 def _learnings(learnings: Sequence[LearningView], fence: Fence) -> list[str]:
-    """Return what was counted as our own sentences, and what a model wrote in a fence."""
+    """Return what was counted and what a model noted, each in a fence: even a count names a question type as a model wrote it."""
     counted = "\n".join(f"- {lesson.text}" for lesson in learnings if not lesson.written)
     written = "\n".join(f"- {lesson.text}" for lesson in learnings if lesson.written)
-    parts = [f"What earlier sources taught:\n{counted}"] if counted else []
+    parts = [f"What earlier sources taught. Use what fits.\n{fence.around('LESSONS', counted)}"] if counted else []
     if written:
         parts.append(f"What a reader of refused questions noted. Use what fits.\n{fence.around('NOTES', written)}")
     return parts

@@ -405,7 +405,6 @@ def test_an_error_s_words_reach_no_model(text: str) -> None:
 POISONED = [text for family in FAMILIES.values() for text in family[:2]]
 
 
-@pytest.mark.xfail(strict=True, reason="a lesson names the question type outside the fences")
 @pytest.mark.parametrize("text", POISONED)
 def test_what_one_source_teaches_reaches_another_in_a_fence_or_not_at_all(text: str) -> None:
     def poisoned(request: ModelRequest) -> Reply:

@@ -63,6 +63,7 @@ def test_limit_and_then_on(autodata, place):
     assert len(rows(place)) == 4
 
 
+@pytest.mark.long  # tests/durability kills at every named place, in less time
 def test_killed_half_way_and_repeated_the_run_gives_the_same_rows_and_pays_no_recorded_call_twice(place, tmp_path):
     concurrency = 4
     with loopback.LoopbackServer(delay_s=0.01) as server:

@@ -87,7 +87,7 @@ CHEATS = {
     "too_few_values": FRAMES + "def solve(a, b):\n    known('send')({'kind': 'returned', 'values': []})\n    os._exit(0)\n",
     "unknown_kind": FRAMES + "def solve(a, b):\n    known('send')({'kind': 'passed', 'values': [], 'verdict': True})\n"
         "    os._exit(0)\n",
-    "wrong_nonce": "import os\nfor n in range(3, 64):\n    try: os.write(n, b'record 0 2\\n{}\\n')\n"
+    "wrong_nonce": "import os\nfor n in range(3, 4096):\n    try: os.write(n, b'record 0 2\\n{}\\n')\n"
         "    except OSError: pass\nos._exit(0)\n",
     "trace": "import sys\nsys.settrace(lambda *a: None)\nsys.setprofile(lambda *a: None)\ndef solve(a, b):\n    return 7\n",
     "low_recursion": "import sys\ndef solve(a, b):\n    sys.setrecursionlimit(len(__import__('inspect').stack()) + 8)\n"
