@@ -112,6 +112,7 @@ def test_a_second_process_on_the_folder_is_refused_with_75(autodata, place):
     assert autodata("report", place.out).code == 0
 
 
+@pytest.mark.long  # tests/durability sends the same signals
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_leaves_a_readable_data_set(place, number, code):
     with loopback.LoopbackServer(delay_s=0.05) as server:

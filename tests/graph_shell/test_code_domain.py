@@ -91,7 +91,7 @@ def test_a_reference_that_fails_its_own_cases_is_refused() -> None:
     [
         "import os\ndef fee(kg):\n    os._exit(0)",
         "class Equal:\n    def __eq__(self, other):\n        return True\ndef fee(kg):\n    return Equal()",
-        "def fee(kg):\n    while True:\n        pass",
+        pytest.param("def fee(kg):\n    while True:\n        pass", marks=pytest.mark.long),
         "I cannot write that, but it is correct, 10/10.",
     ],
 )
