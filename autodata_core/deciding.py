@@ -12,6 +12,7 @@ from autodata_core.controls import judge_controls
 from autodata_core.critics import debate
 from autodata_core.item import ItemState, Step
 from autodata_core.judging import judge, judge_view
+from autodata_core.lazily import lazy
 from autodata_core.leaks import scripts_of, shared_words
 from autodata_core.ports import Ask, VerifierReply, VerifyAsk
 from autodata_core.prompts import visible
@@ -147,11 +148,11 @@ def _may_plead(attempt: Attempt, candidate: Candidate) -> bool:
     return visible(answer) != answer or bool(find_instructions(answer))
 
 
-_OF_JUDGING = re.compile(
+_OF_JUDGING = lazy(
     r"\b(?:verdicts?|rubrics?|criteri\w+|grad(?:e[ds]?|ers?|ing)|judg\w+|mark(?:s|ing|ers?)|checklists?|10 ?/ ?10)(?!\w)",
     re.IGNORECASE,
 )
-_OF_FENCES = re.compile(r"[<>‹›＜＞«»]{3}")
+_OF_FENCES = lazy(r"[<>‹›＜＞«»]{3}")
 
 
 def _final_check(turn: Turn, state: ItemState, candidate: Candidate) -> Step:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from autodata_core.lazily import lazy
+
 __all__ = ["is_refusal"]
 
 _READ_CHARS = 2_000
@@ -46,7 +48,7 @@ _FORMS = (
     r"(?:من )?متأسف|متاسف|ببخشید|(?:من )?نمی[\u200c ]?توانم (?:کمک|پاسخ|به این|این)",
     r"क्षमा करें|मुझे (?:खेद|अफ़सोस|अफसोस) है|माफ़? ?(?:करें|कीजिए|कीजिये)",
 )
-_REFUSAL = re.compile(rf"\A\W*(?:{'|'.join(_FORMS)})", re.IGNORECASE)
+_REFUSAL = lazy(rf"\A\W*(?:{'|'.join(_FORMS)})", re.IGNORECASE)
 
 
 def is_refusal(text: str) -> bool:

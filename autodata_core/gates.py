@@ -5,13 +5,13 @@ Gates that ask a model are in `screening`; what a solver scored is judged in `ac
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
 from autodata_core.citations import find_quote
+from autodata_core.lazily import lazy
 from autodata_core.leaks import find_leaks
 from autodata_core.recipe import Rules
 from autodata_core.records import Candidate, Reason, ReasonKind, Source
@@ -97,7 +97,7 @@ def _contradictions(accepted: Any) -> list[str]:
     return []
 
 
-_DIGITS = re.compile(r"[-+]?[\d.,/]*\d")
+_DIGITS = lazy(r"[-+]?[\d.,/]*\d")
 _ACCEPTED_READ = 20
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from fractions import Fraction
 
 from autodata_core.domains import Domain
+from autodata_core.lazily import lazy
 from autodata_core.records import Candidate
 from autodata_core.safety import decoded
 from autodata_core.verify import NumberVerifier, fold_text, numbers_in
@@ -71,7 +72,7 @@ def scripts_of(text: str) -> frozenset[str]:
     return frozenset({"LATIN", *(names - {"", "LATIN", "MATHEMATICAL", "GREEK"})})
 
 
-_OTHER_WORD = re.compile(r"[^\W\d_\u0000-\u024f]{2,}")
+_OTHER_WORD = lazy(r"[^\W\d_\u0000-\u024f]{2,}")
 
 
 def _gives_away(text: str, candidate: Candidate) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import zlib
 
+from autodata_core.lazily import lazy
 from autodata_core.leaks import words_of
 from autodata_core.records import Candidate
 
@@ -20,7 +21,7 @@ _REPETITIVE_SHARE = 0.15
 _FLOOD_CHARS = 2_000
 _FLOOD_SHARE = 0.04
 """A text that compresses to less says next to nothing; prose comes to a third, a table of numbers to a tenth. Our number."""
-_TO_THE_JUDGE = re.compile(
+_TO_THE_JUDGE = lazy(
     r"\b10 ?(?:/|out of) ?10\b(?! of\b| [a-z])|\b100 ?% correct\b"
     r"|(?:\A|[.!?:;,\n]|\b(?:please|must|should|now|and))\s*(?:give|award|assign|grant|deserves?|earns?)\b.{0,30}\bfull marks\b"
     r"|\b(?:deserves?|earns?) full marks\b|\bfull marks,? (?:please|for (?:me|this|my))\b|(?:\A|[.!?:;\n])\s*full marks\b"
@@ -34,9 +35,7 @@ _TO_THE_JUDGE = re.compile(
     r"|\"(?:marks|correct|overall|passed|verdict)\"\s*:\s*(?:\[|true|\"(?:pass|accept))",
     re.IGNORECASE,
 )
-_QUOTED = re.compile(
-    r"“[^“”\n]{1,300}”|«[^«»\n]{1,300}»|(?<!\w)'[^'\n]{1,300}'(?!\w)|(?<!\w)\"[^\"\n{}]{1,300}\"(?!\w|\s*:)"
-)
+_QUOTED = lazy(r"“[^“”\n]{1,300}”|«[^«»\n]{1,300}»|(?<!\w)'[^'\n]{1,300}'(?!\w)|(?<!\w)\"[^\"\n{}]{1,300}\"(?!\w|\s*:)")
 """What an answer quotes, as one about prompt injection does. A judge that obeys it all the same fails its controls."""
 _READ_CHARS = 40_000
 

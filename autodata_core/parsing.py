@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from autodata_core.declining import is_refusal
 from autodata_core.errors import shorten
+from autodata_core.lazily import lazy
 from autodata_core.ports import ModelReply
 from autodata_core.quoting import doubt
 from autodata_core.records import Candidate, Check, Criterion, FinishReason
@@ -48,14 +49,14 @@ _KEYS_READ = 200
 _MAX_DEPTH = 12
 
 # The language is optional as a whole: two runs of blanks side by side would take quadratic time on a long one.
-_FENCE_LINE = re.compile(r"^[ ]{0,3}(?:```|~~~)(?:[ \t]*([A-Za-z0-9_+-]+))?[ \t]*\r?$", re.MULTILINE)
+_FENCE_LINE = lazy(r"^[ ]{0,3}(?:```|~~~)(?:[ \t]*([A-Za-z0-9_+-]+))?[ \t]*\r?$", re.MULTILINE)
 _FENCES_READ = 200
 _THOUGHTS = "think|thinking|thought|reasoning|analysis|reflection|scratchpad"
-_THINKING = re.compile(rf"\A\s*<({_THOUGHTS})>.*?</\1>", re.DOTALL | re.IGNORECASE)
-_THINKING_START = re.compile(rf"\A\s*<({_THOUGHTS})>", re.IGNORECASE)
-_THINKING_END = re.compile(rf"</(?:{_THOUGHTS})>", re.IGNORECASE)
-_OBJECT_START = re.compile(r"\{(?=\s*\")")
-_KEY_BEFORE = re.compile(r"\"\s*:\Z")
+_THINKING = lazy(rf"\A\s*<({_THOUGHTS})>.*?</\1>", re.DOTALL | re.IGNORECASE)
+_THINKING_START = lazy(rf"\A\s*<({_THOUGHTS})>", re.IGNORECASE)
+_THINKING_END = lazy(rf"</(?:{_THOUGHTS})>", re.IGNORECASE)
+_OBJECT_START = lazy(r"\{(?=\s*\")")
+_KEY_BEFORE = lazy(r"\"\s*:\Z")
 _BRACES_TRIED = 64
 """Beside a fence so many openings are tried; prose with more of them is no prose."""
 
@@ -416,7 +417,7 @@ def _validate(kind: type[_Model], found: Mapping[str, Any]) -> _Model:
         _fault(f"{where}: {first['msg']}, got {_kind_of(first['input'])}")
 
 
-_PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,39}")
+_PLAIN_KEY = lazy(r"[A-Za-z_][A-Za-z0-9_]{0,39}")
 
 
 def _named(key: str) -> str:

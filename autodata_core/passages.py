@@ -10,6 +10,8 @@ import unicodedata
 from collections.abc import Iterator
 from typing import Any
 
+from autodata_core.lazily import lazy
+
 __all__ = ["Passages", "word_count"]
 
 WINDOW = 8
@@ -21,9 +23,9 @@ _MOST = 2_000_000
 
 _CJK = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af"
 _HIDDEN = "\u00ad\u034f\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufe00-\ufe0f\ufeff"
-_TOKEN = re.compile(rf"[{_CJK}]|(?:(?![{_CJK}_])[\w{_HIDDEN}])+")
-_STRIP = re.compile(f"[{_HIDDEN}]")
-_ENDS = re.compile(r"(?<=[.!?;。！？])\s+|\n+")
+_TOKEN = lazy(rf"[{_CJK}]|(?:(?![{_CJK}_])[\w{_HIDDEN}])+")
+_STRIP = lazy(f"[{_HIDDEN}]")
+_ENDS = lazy(r"(?<=[.!?;。！？])\s+|\n+")
 
 
 class Passages:

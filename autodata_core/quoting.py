@@ -10,6 +10,7 @@ import re
 import unicodedata
 
 from autodata_core.declining import is_refusal
+from autodata_core.lazily import lazy
 
 __all__ = ["doubt"]
 
@@ -17,15 +18,15 @@ _LINE_CHARS = 1_000
 _LINES_BEFORE = 4_000
 _BEHIND_CHARS = 20_000
 
-_FENCE = re.compile(r"\A\s*(?:`{3,}|~{3,})")
-_QUOTATION = re.compile(
+_FENCE = lazy(r"\A\s*(?:`{3,}|~{3,})")
+_QUOTATION = lazy(
     r"\A\s*(?:[>|#%;]|//|<!--|/\*)"
     r"|\b(?:not?|never|neither|none|e\.?g|for example|example|instead|wrong|plant\w*|inject\w*|contain\w*|says?|said|claim\w*"
     r"|asks?|asked|wants?|wanted|would|quot\w*|tries|attack\w*)\b",
     re.IGNORECASE,
 )
 _WORK = r"(?:answer|response|submission|solution|student|candidate|solver|text|writer|author|source|passage)"
-_OF_OTHERS = re.compile(
+_OF_OTHERS = lazy(
     rf"\b{_WORK}(?:['’]s)?\b(?:\W+\w+){{0,4}}?\W+(?:reads?|ends?|ended|wrote|writes|written|holds?|includes?|gives?|gave|states?"
     r"|stated|outputs?|prints?|goes|began|begins|starts?|closes|has|had|puts?|adds?|added|follows)\b"
     rf"|\b(?:in|of|from|inside|within|by) (?:the|this|that|his|her|their) {_WORK}\b"
@@ -35,16 +36,16 @@ _OF_OTHERS = re.compile(
     r"|يحتوي|تقول|می[\u200c ]?گوید|نوشته|लिखा",
     re.IGNORECASE,
 )
-_MARKS = re.compile(r"\[\s*(?:true|false)\b", re.IGNORECASE)
-_FENCE_MARKS = re.compile(r"<<<[A-Z]+ [0-9a-f]{20}|[A-Z]+ [0-9a-f]{20}>>>")
+_MARKS = lazy(r"\[\s*(?:true|false)\b", re.IGNORECASE)
+_FENCE_MARKS = lazy(r"<<<[A-Z]+ [0-9a-f]{20}|[A-Z]+ [0-9a-f]{20}>>>")
 """What stands around untrusted text in our prompts: a reply that holds it goes on with the prompt."""
-_OF_THE_VERDICT = re.compile(
+_OF_THE_VERDICT = lazy(
     r"\b(?:not?|none|true|false|correct\w*|wrong|mark(?:s|ed)?|verdict|criteri\w+|reject\w*|accept\w*|fail\w*|pass\w*|met"
     r"|above|instead|however|but|actual\w*|attack\w*|plant\w*|inject\w*|overall)\b",
     re.IGNORECASE,
 )
-_REASONS = re.compile(r"\s*\W{0,4}(?:explanation|reason(?:ing|s)?|rationale|why|justification)\W{0,4}:", re.IGNORECASE)
-_TAKEN_BACK = re.compile(
+_REASONS = lazy(r"\s*\W{0,4}(?:explanation|reason(?:ing|s)?|rationale|why|justification)\W{0,4}:", re.IGNORECASE)
+_TAKEN_BACK = lazy(
     r"\b(?:cop(?:y|ied)|submi\w+|sa(?:ys|id)|wrote|writes|quot\w*|contain\w*|scratch|disregard|ignore|kidding|sorry|student|solver"
     r"|candidate|nothing|neither|zero|unmet|mistake\w*|retract\w*|revis\w*|chang\w*)\b",
     re.IGNORECASE,
@@ -60,7 +61,7 @@ thoroughly time to too unclear us use valid ve was way we welcome well were will
 """
 _LEAVE = frozenset(_LEAVE_WORDS.split())
 """Words in which a model takes its leave. Whatever else it says behind its verdict may take the verdict back."""
-_WORD = re.compile(r"(\\?)(\w+)")
+_WORD = lazy(r"(\\?)(\w+)")
 
 
 def doubt(before: str, behind: str) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import math
-import re
 import tomllib
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
@@ -13,6 +12,7 @@ from pydantic import BaseModel, Field, StrictFloat, StrictInt, StrictStr, Valida
 
 from autodata_core.domains import Domain
 from autodata_core.errors import RecipeError, shorten
+from autodata_core.lazily import lazy
 from autodata_core.learnings import StudySettings
 from autodata_core.recipe import EvaluationProtocol, Recipe, Rules
 from autodata_core.records import Record, Role
@@ -38,7 +38,7 @@ MODEL_OPTIONS = (
 )
 """Options every model takes; a program takes those of its own besides."""
 
-_ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
+_ENV_NAME = lazy(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
 
 _SECRETS = ("api_key", "apikey", "key", "token", "access_token", "secret", "password", "authorization")
 

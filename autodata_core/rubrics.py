@@ -6,12 +6,13 @@ import re
 from collections.abc import Sequence
 
 from autodata_core.errors import shorten
+from autodata_core.lazily import lazy
 from autodata_core.leaks import words_of
 from autodata_core.records import Criterion
 
 __all__ = ["rubric_faults"]
 
-_TO_THE_JUDGE = re.compile(
+_TO_THE_JUDGE = lazy(
     r"\b(?:always|automatically|just|simply|please|must) (?:mark|score|grade|award|give|accept|pass)\b"
     r"|\b(?:mark|score|grade|award|give) (?:this|it|the answer|full|all|true|as)\b"
     r"|\b(?:judge|grader|evaluator|marker)s? (?:should|must|shall|will|is to|are to)\b"
@@ -19,7 +20,7 @@ _TO_THE_JUDGE = re.compile(
     r"(?:instructions?|rubric|criteria|prompt)\b",
     re.IGNORECASE,
 )
-_ANYTHING = re.compile(
+_ANYTHING = lazy(
     r"^\W*(?:any|every|whatever|all) (?:answers?|responses?|attempts?|text|repl(?:y|ies)) (?:at all )?"
     r"(?:is|are|will|counts?|pass(?:es)?|meets?|qualif(?:y|ies)|deserves?)\b"
     r"|\b(?:gives|provides|contains|is|has|makes|offers) (?:an?|some|any) (?:answer|response|attempt|reply|text)\b\W*$"
@@ -28,7 +29,7 @@ _ANYTHING = re.compile(
     r"|^\W*(?:is )?(?:correct|right|good|true|accurate|complete|relevant)\W*$",
     re.IGNORECASE,
 )
-_FORM_ONLY = re.compile(
+_FORM_ONLY = lazy(
     r"\b(?:at least|at most|more than|fewer than|exactly|between|no more than|under|over) (?:\d+|one|two|three|four|five|ten|"
     r"fifty|a hundred)(?: (?:and|to) \d+)? (?:words?|sentences?|paragraphs?|characters?|lines?|pages?|bullet points?)\b"
     r"|\b(?:is|are|in|uses?|with|has) (?:an? )?(?:clear|clearly|concise|polite|"

@@ -14,6 +14,7 @@ from fractions import Fraction
 from typing import Any
 
 from autodata_core.errors import shorten
+from autodata_core.lazily import lazy
 from autodata_core.ports import ControlReply, Verifier, VerifierReply
 from autodata_core.records import Check
 
@@ -23,7 +24,7 @@ _DIGITS_MAX = 60
 """Longest number that is read; a longer one is no answer to a question a person asks."""
 _EXPONENT_MAX = 30
 
-_NUMBER = re.compile(
+_NUMBER = lazy(
     r"""(?<![\w.,/^])(?<!\d[eE][-+])             # not inside a word or another number
         [-+−]?\s?
         (?:\d{1,3}(?:,\d{3})+|\d+)               # 1,234 or 1234; never 1,23
@@ -33,9 +34,9 @@ _NUMBER = re.compile(
         (?![\d^_]|[.,]\d|[eE][-+]?\d|\s?/\s?\d)  # and no number that goes on""",
     re.VERBOSE,
 )
-_CALCULATION = re.compile(r"\d\s*(?:[*×·÷:^+-]|\*\*|[xX])\s*\d|[⁰¹²³⁴⁵⁶⁷⁸⁹]*\d[⁰¹²³⁴⁵⁶⁷⁸⁹]")
+_CALCULATION = lazy(r"\d\s*(?:[*×·÷:^+-]|\*\*|[xX])\s*\d|[⁰¹²³⁴⁵⁶⁷⁸⁹]*\d[⁰¹²³⁴⁵⁶⁷⁸⁹]")
 """What is still to be worked out, such as `2+2` or `1.5 × 10^4`: its first number is not its value."""
-_FULL_MARKS = re.compile(r"(?<![\d.,/])(\d+)\s?/\s?\1(?![\d/]|[.,]\d)")
+_FULL_MARKS = lazy(r"(?<![\d.,/])(\d+)\s?/\s?\1(?![\d/]|[.,]\d)")
 """`10/10`: praise of oneself, which would otherwise state the value 1."""
 
 # One row a unit: canonical name, then what people write. Only units of one row are equal; others of a known row differ.

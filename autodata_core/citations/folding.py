@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import accumulate
 
+from autodata_core.lazily import lazy
+
 __all__ = ["DASHES", "LOOKALIKES", "MARK", "Folded", "fold"]
 
 _MARKS_MAX = 8
@@ -26,7 +28,7 @@ LOOKALIKES = str.maketrans(
 MARK = r"\u0300-\u036f\u0483-\u0487\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f"
 """Combining marks, for a class of characters in a pattern."""
 # Runs are copied whole; their last letter goes to the next piece when a mark follows it.
-_PIECE = re.compile(
+_PIECE = lazy(
     rf"""(?P<ascii>[!-&(-_a-~]+(?![{MARK}]))
     |(?P<word>[^\W\d_]+(?![{MARK}]))
     |(?P<blank>\s+)

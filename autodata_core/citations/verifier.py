@@ -12,6 +12,7 @@ from autodata_core.citations.finding import Text, places
 from autodata_core.citations.folding import DASHES, MARK
 from autodata_core.citations.words import bare, count, is_negation
 from autodata_core.errors import shorten
+from autodata_core.lazily import lazy
 from autodata_core.ports import VerifierReply
 from autodata_core.records import Check
 
@@ -23,8 +24,8 @@ _QUOTES_MAX = 20
 
 _ONLY_BEFORE = frozenset(f"+-±{DASHES}\xad.")
 """What belongs to a number that follows it."""
-_MARKED = re.compile(f"[{MARK}]")
-_QUOTED = re.compile(r'"([^"“”«»]{1,4000})"|“([^“”]{1,4000})”|«([^«»]{1,4000})»|„([^„“”]{1,4000})[“”]')
+_MARKED = lazy(f"[{MARK}]")
+_QUOTED = lazy(r'"([^"“”«»]{1,4000})"|“([^“”]{1,4000})”|«([^«»]{1,4000})»|„([^„“”]{1,4000})[“”]')
 
 
 @dataclass(frozen=True)

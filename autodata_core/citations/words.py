@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import re
-
 from autodata_core.citations.folding import LOOKALIKES, Folded
+from autodata_core.lazily import lazy
 
 __all__ = ["bare", "count", "has_number", "is_negation", "words_of"]
 
 _AROUND = ".,:;!?\"'()[]"
-_UNSPACED = re.compile(r"[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff]")  # Thai, kana, Han
-_NUMBER = re.compile(r"[-+−]?(?:\d[\d.,/:]*)?\d")
+_UNSPACED = lazy(r"[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff]")  # Thai, kana, Han
+_NUMBER = lazy(r"[-+−]?(?:\d[\d.,/:]*)?\d")
 _NEGATIONS = frozenset(
     (
         "not", "no", "never", "none", "nobody", "nothing", "nowhere", "neither", "nor", "cannot", "without", "hardly",

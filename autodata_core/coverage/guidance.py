@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from autodata_core.coverage.cells import ANY, Cell
+from autodata_core.lazily import lazy
 
 __all__ = ["MOST_CHARS", "Nearby", "key_terms", "quotes", "shared_terms", "steering_text"]
 
@@ -23,8 +24,8 @@ _WINDOW = 4
 _MOST_TYPES = 6
 _MOST_TERMS = 10
 
-_WORD = re.compile(r"[^\W\d_]{3,30}")
-_PLAIN = re.compile(r"[^\w /-]+")
+_WORD = lazy(r"[^\W\d_]{3,30}")
+_PLAIN = lazy(r"[^\w /-]+")
 _COMMON_WORDS = """
 about above after again all also among and any are because been before being below between both but can could did does
 each few for from given had has have her here his how into its just least less may more most much must not now off one

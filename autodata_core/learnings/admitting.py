@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
+from autodata_core.lazily import lazy
 from autodata_core.learnings.borrowing import borrowed
 from autodata_core.safety import find_instructions, neutralise
 
@@ -13,16 +14,16 @@ __all__ = ["fault_of", "faults_of"]
 _LONGEST_WORD = 30
 _SHORTEST_LESSON = 3
 """Words."""
-_SIGNS = re.compile(r"[{}<>`\\|\[\]«»‹›=^~#@$]|://|\bwww\.|[\x00-\x1f\x7f]")
+_SIGNS = lazy(r"[{}<>`\\|\[\]«»‹›=^~#@$]|://|\bwww\.|[\x00-\x1f\x7f]")
 """Of code, markup, links and fences: a plain sentence has none."""
-_SPREAD = re.compile(r"(?<!\w)(?:[^\W\d_][\W_]+){4,}[^\W\d_](?!\w)")
-_MEASURE = re.compile(
+_SPREAD = lazy(r"(?<!\w)(?:[^\W\d_][\W_]+){4,}[^\W\d_](?!\w)")
+_MEASURE = lazy(
     r"\b(?:judg\w*|grader\w*|evaluators?|examiners?|arbiter|advocate|critics?|reviewers?|verdicts?|verifiers?|quality.check\w*"
     r"|accept(?:s|ed|ance|ing)?|approv\w*|full.marks|prompts?|assistant|instructions?)\b",
     re.IGNORECASE,
 )
 """Who measures, and how a text speaks to a model: a lesson advises one who writes questions."""
-_VERDICT = re.compile(
+_VERDICT = lazy(
     r"\b(?:overall|grounded|self.contained|no.leak|answer.correct|passed|correct|marks?|score[sd]?|met)\b"
     r"\W{0,4}(?:is|are|was|be|to|as)?\W{0,4}\b(?:true|false|yes|met|1|10|100)\b",
     re.IGNORECASE,

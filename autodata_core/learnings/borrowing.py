@@ -7,11 +7,11 @@ passes; so does a rare word that is written small everywhere and is no name.
 from __future__ import annotations
 
 import codecs
-import re
 from collections.abc import Collection, Iterable, Sequence
 from fractions import Fraction
 from functools import cache
 
+from autodata_core.lazily import lazy
 from autodata_core.prompts.editable import CHALLENGER_TEXTS, CHECK_TEXTS
 from autodata_core.prompts.study_texts import ORDINARY_WORDS, STUDY_TEXT
 from autodata_core.safety import decoded
@@ -26,13 +26,13 @@ _ORDINARY_NUMBERS = frozenset(Fraction(n) for n in range(13))
 _SHORTEST_NAME = 2
 
 _CJK = "\u0e00-\u0e7f\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af"
-_WORD = re.compile(rf"[{_CJK}]|(?:(?![{_CJK}_])\w)+")
+_WORD = lazy(rf"[{_CJK}]|(?:(?![{_CJK}_])\w)+")
 """In scripts without blanks a character is a word."""
-_CASED = re.compile(r"[^\W\d_](?:[\w’'-]*\w)?")
-_HUMP = re.compile(r"(?<=[a-z\u00df-\u00ff])(?=[A-Z\u00c0-\u00de])")
-_NAME = re.compile(r"[A-Z\u00c0-\u00de\u0391-\u03a9\u0400-\u042f]|.*[^\W\d_].*\d|.*[a-z].*[A-Z]")
+_CASED = lazy(r"[^\W\d_](?:[\w’'-]*\w)?")
+_HUMP = lazy(r"(?<=[a-z\u00df-\u00ff])(?=[A-Z\u00c0-\u00de])")
+_NAME = lazy(r"[A-Z\u00c0-\u00de\u0391-\u03a9\u0400-\u042f]|.*[^\W\d_].*\d|.*[a-z].*[A-Z]")
 """Begins with a capital, or mixes letters with digits or capitals."""
-_OPENS = re.compile(r"(?:^|[.!?:;•|>#*\n\"“”„(\[-])[\s*_#>|\"“„(\[-]*$")
+_OPENS = lazy(r"(?:^|[.!?:;•|>#*\n\"“”„(\[-])[\s*_#>|\"“„(\[-]*$")
 
 
 def borrowed(texts: Sequence[str], private: Iterable[str], *, certain_names: bool = False) -> tuple[str | None, ...]:

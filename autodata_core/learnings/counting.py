@@ -5,12 +5,12 @@ Names of types and skills are a challenger's words, so what a type may be called
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from autodata_core.lazily import lazy
 from autodata_core.learnings.admitting import fault_of
 from autodata_core.learnings.record import ADVICE, Confidence, Learning
 from autodata_core.records import Candidate, ReasonKind, Round
@@ -35,7 +35,7 @@ _MAX_LEARNINGS = 8
 _MAX_ITEMS = 5
 _SURE_TRIES = 8
 """Tries from which a counted lesson begins with medium confidence. Our number."""
-_LABEL = re.compile(r"[^\W_](?:[\w&+./()' -]{0,58}[\w)])?")
+_LABEL = lazy(r"[^\W_](?:[\w&+./()' -]{0,58}[\w)])?")
 _LABEL_WORDS = 5
 
 

@@ -7,12 +7,12 @@ and speak for us. Solvers get no fence: their messages are the data itself and m
 from __future__ import annotations
 
 import json
-import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from functools import cache
 
 from autodata_core.domains import Domain
+from autodata_core.lazily import lazy
 from autodata_core.parsing import reply_schema
 from autodata_core.prompts import fixed
 from autodata_core.records import Message, ReasonKind, fingerprint
@@ -46,11 +46,9 @@ __all__ = [
 
 _INVISIBLE = {"Cc", "Cf", "Cs", "Co", "Cn"}
 _LAYOUT = "\n\r\t"
-_DRAWS_NOTHING = re.compile(
-    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
-)
+_DRAWS_NOTHING = lazy("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]")
 """Letters and marks that no reader sees: fillers and variation selectors."""
-_CONTROL = re.compile(r"[^\x20-\x7e\n\r\t]")
+_CONTROL = lazy(r"[^\x20-\x7e\n\r\t]")
 _HEADINGS = {
     ReasonKind.TOO_EASY: "TOO EASY for the weak solver",
     ReasonKind.FAILED_STRONG: "FAILED ON STRONG: the strong solver did not do well enough, or the gap was too small",

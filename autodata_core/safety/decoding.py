@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable, Iterator
 from urllib.parse import unquote
 
+from autodata_core.lazily import lazy
 from autodata_core.safety.hidden import tag_text
 
 __all__ = ["decoded"]
@@ -24,16 +25,16 @@ _LONGEST = 500_000
 _SHORTEST = 4
 """Shortest decoded text: an answer such as `12.5` can be hidden too."""
 
-_BASE64 = re.compile(r"[A-Za-z0-9+/_-]{6,}(?:\r?\n[A-Za-z0-9+/_-]{16,})*={0,2}")
-_HEX = re.compile(r"[0-9a-fA-F]{2}(?:[ :,]?(?:0x)?[0-9a-fA-F]{2}){3,}(?![0-9a-fA-F])")
-_BINARY = re.compile(r"[01]{8}(?: ?[01]{8}){3,}")
+_BASE64 = lazy(r"[A-Za-z0-9+/_-]{6,}(?:\r?\n[A-Za-z0-9+/_-]{16,})*={0,2}")
+_HEX = lazy(r"[0-9a-fA-F]{2}(?:[ :,]?(?:0x)?[0-9a-fA-F]{2}){3,}(?![0-9a-fA-F])")
+_BINARY = lazy(r"[01]{8}(?: ?[01]{8}){3,}")
 _BETWEEN = r"[^%&\\<>\n]{0,24}"
-_PERCENT = re.compile(rf"(?:%[0-9a-fA-F]{{2}}{_BETWEEN}){{3,}}")
-_ENTITY = re.compile(rf"(?:&(?:#[0-9]{{1,7}}|#[xX][0-9a-fA-F]{{1,6}}|[A-Za-z]{{2,8}});{_BETWEEN}){{3,}}")
-_ESCAPE = re.compile(
+_PERCENT = lazy(rf"(?:%[0-9a-fA-F]{{2}}{_BETWEEN}){{3,}}")
+_ENTITY = lazy(rf"(?:&(?:#[0-9]{{1,7}}|#[xX][0-9a-fA-F]{{1,6}}|[A-Za-z]{{2,8}});{_BETWEEN}){{3,}}")
+_ESCAPE = lazy(
     rf"(?:\\(?:u[0-9a-fA-F]{{4}}|x[0-9a-fA-F]{{2}}|u\{{[0-9a-fA-F]{{1,6}}\}}|U[0-9a-fA-F]{{8}}|[0-3][0-7]{{2}}){_BETWEEN}){{3,}}"
 )
-_ONE_ESCAPE = re.compile(
+_ONE_ESCAPE = lazy(
     r"\\(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|u\{([0-9a-fA-F]{1,6})\}|U([0-9a-fA-F]{8})|([0-3][0-7]{2}))"
 )
 

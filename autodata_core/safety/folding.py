@@ -5,16 +5,14 @@ Names nothing good or bad; what is searched in folded text is elsewhere.
 
 from __future__ import annotations
 
-import re
 import unicodedata
 
+from autodata_core.lazily import lazy
 from autodata_core.safety.hidden import without_hidden
 
 __all__ = ["fold", "fold_shown", "look_alikes"]
 
-_MARKS = re.compile(
-    "[\u00ad\u0300-\u036f\u0483-\u0487\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\u3099\u309a\ufe20-\ufe2f]+"
-)
+_MARKS = lazy("[\u00ad\u0300-\u036f\u0483-\u0487\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\u3099\u309a\ufe20-\ufe2f]+")
 
 _SAME_SHAPE = {
     "а": "a", "в": "b", "с": "c", "ԁ": "d", "е": "e", "ғ": "f", "ɡ": "g", "һ": "h", "н": "h", "і": "i", "ј": "j",

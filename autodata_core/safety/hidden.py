@@ -6,7 +6,7 @@ one variation selector behind a symbol or ideograph, direction marks beside righ
 
 from __future__ import annotations
 
-import re
+from autodata_core.lazily import lazy
 
 __all__ = ["tag_text", "without_hidden"]
 
@@ -20,8 +20,8 @@ _HIDDEN = (
     "\ufdd0-\ufdef\ufffe\uffff"
     "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff\U000f0000-\U0010ffff"
 )
-_ANY = re.compile(f"[{_HIDDEN}]")
-_ANY_ASCII = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f]")
+_ANY = lazy(f"[{_HIDDEN}]")
+_ANY_ASCII = lazy("[\x00-\x08\x0b\x0e-\x1f\x7f]")
 
 _SYMBOL = "\u00a9\u00ae\u203c\u2049\u2100-\u2bff\u3030\u303d\u3297\u3299\U0001f000-\U0001faff"
 _SKIN = "\U0001f3fb-\U0001f3ff"
@@ -55,9 +55,9 @@ _ORDINARY_USE = (
     f"|[{_MARKS}](?<![{_MARKS}][{_MARKS}])(?=[ !-/:-@0-9]?[{_RTL}])"
     r"|\A" + "\ufeff"
 )
-_ALL_ORDINARY = re.compile(_ORDINARY_USE)
-_ORDINARY_OR_HIDDEN = re.compile(f"({_ORDINARY_USE})|[{_HIDDEN}]")
-_TAGS = re.compile("[\U000e0020-\U000e007e]+")
+_ALL_ORDINARY = lazy(_ORDINARY_USE)
+_ORDINARY_OR_HIDDEN = lazy(f"({_ORDINARY_USE})|[{_HIDDEN}]")
+_TAGS = lazy("[\U000e0020-\U000e007e]+")
 
 
 def without_hidden(text: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 
+from autodata_core.lazily import lazy
 from autodata_core.safety.decoding import decoded
 from autodata_core.safety.folding import fold, fold_shown, look_alikes
 from autodata_core.safety.hidden import tag_text, without_hidden
@@ -16,10 +17,10 @@ from autodata_core.safety.role_tokens import break_role_tokens, has_role_tokens
 
 __all__ = ["find_instructions", "neutralise"]
 
-_SPREAD = re.compile(r"(?<!\w)\w(?:[ .\-_*·]\w){4,}(?!\w)")
-_MAYBE_SPREAD = re.compile(r"[ .\-_*·]\w[ .\-_*·]\w[ .\-_*·]\w[ .\-_*·]\w(?!\w)")
+_SPREAD = lazy(r"(?<!\w)\w(?:[ .\-_*·]\w){4,}(?!\w)")
+_MAYBE_SPREAD = lazy(r"[ .\-_*·]\w[ .\-_*·]\w[ .\-_*·]\w[ .\-_*·]\w(?!\w)")
 """Part of every such run, and quicker to look for."""
-_WITH_CASES = re.compile("[a-z\u0370-\u058f]")
+_WITH_CASES = lazy("[a-z\u0370-\u058f]")
 
 
 def find_instructions(text: str) -> tuple[str, ...]:

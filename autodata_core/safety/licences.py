@@ -5,12 +5,12 @@ Compares names only. What a licence permits, and whether a document really is un
 
 from __future__ import annotations
 
-import re
+from autodata_core.lazily import lazy
 
 __all__ = ["allows_licence"]
 
-_TOKEN = re.compile(r"\(|\)|[A-Za-z0-9.+:-]{1,100}")
-_VERSIONED = re.compile(r"([a-z0-9.:-]*[a-z])-v?([0-9]{1,4}(?:\.[0-9]{1,4}){0,3})")
+_TOKEN = lazy(r"\(|\)|[A-Za-z0-9.+:-]{1,100}")
+_VERSIONED = lazy(r"([a-z0-9.:-]*[a-z])-v?([0-9]{1,4}(?:\.[0-9]{1,4}){0,3})")
 _LONGEST = 1_000
 _DEEPEST = 20
 

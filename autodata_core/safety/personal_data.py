@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from operator import itemgetter
 from typing import Literal, NamedTuple, get_args
 
+from autodata_core.lazily import lazy
 from autodata_core.safety import checksums
 from autodata_core.safety.secrets_in_text import find_secrets
 
@@ -106,8 +107,8 @@ def _disjoint(found: list[PersonalData]) -> list[PersonalData]:
 
 
 _LOCAL = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.!#$%&'*+/=?^_`{|}~-äöüßéèáàñçÄÖÜ"
-_AT = re.compile(r"@(?<=[\w+!#$%&'*/=?^`{|}~-]@)(?=[^\W_])|[\[({]\s?(?:at|AT|ät)\s?[\])}]")
-_DOMAIN = re.compile(
+_AT = lazy(r"@(?<=[\w+!#$%&'*/=?^`{|}~-]@)(?=[^\W_])|[\[({]\s?(?:at|AT|ät)\s?[\])}]")
+_DOMAIN = lazy(
     r"(?:[^\W_](?:[\w-]{0,61}[^\W_])?(?:\.|\s?[\[({]\s?(?:dot|DOT|punkt)\s?[\])}]\s?)){1,6}([^\W\d_]{2,18})(?!\w)"
 )
 _NOT_TOP = {
@@ -116,7 +117,7 @@ _NOT_TOP = {
 }  # fmt: skip
 
 
-_IN_URL = re.compile(r"://[^\s@]*\Z")
+_IN_URL = lazy(r"://[^\s@]*\Z")
 
 
 def _emails(text: str) -> Iterator[tuple[int, int]]:
@@ -134,7 +135,7 @@ def _emails(text: str) -> Iterator[tuple[int, int]]:
             yield start - len(local), domain.end()
 
 
-_IBAN = re.compile(r"[A-Z]{2}(?<![A-Za-z0-9][A-Z]{2})[0-9]{2}(?:[ \u00a0-]?[A-Z0-9]){11,34}")
+_IBAN = lazy(r"[A-Z]{2}(?<![A-Za-z0-9][A-Z]{2})[0-9]{2}(?:[ \u00a0-]?[A-Z0-9]){11,34}")
 
 
 def _ibans(text: str) -> Iterator[tuple[int, int]]:
@@ -147,12 +148,12 @@ def _ibans(text: str) -> Iterator[tuple[int, int]]:
                 yield match.start(), end
 
 
-_CARD = re.compile(
+_CARD = lazy(
     r"[2-6](?<![\w.,/$€£+^-][2-6])(?:[0-9]{12,18}|[0-9]{3}([ -])[0-9]{4}\1[0-9]{4}\1[0-9]{1,7}"
     r"|[0-9]{3}([ -])[0-9]{6}\2[0-9]{4,5})(?![\w%^]|[.,/-][0-9])"
 )
-_CARD_LABEL = re.compile(r"card|visa|mastercard|amex|karte|carte|tarjeta|carta|cartão|карт|卡|カード", re.IGNORECASE)
-_SUM = re.compile(r"[=*×·+^≈~<>≤≥]\s?\Z")
+_CARD_LABEL = lazy(r"card|visa|mastercard|amex|karte|carte|tarjeta|carta|cartão|карт|卡|カード", re.IGNORECASE)
+_SUM = lazy(r"[=*×·+^≈~<>≤≥]\s?\Z")
 
 
 def _cards(text: str) -> Iterator[tuple[int, int]]:
@@ -165,8 +166,8 @@ def _cards(text: str) -> Iterator[tuple[int, int]]:
         yield match.span()
 
 
-_SSN = re.compile(r"[0-8](?<![\w.,/$€£+-][0-8])[0-9]{2}(?:-[0-9]{2}-|[ ]?[0-9]{2}[ ]?)[0-9]{4}(?![\w%]|[.,/-][0-9])")
-_SSN_LABEL = re.compile(r"\bssn\b|social security", re.IGNORECASE)
+_SSN = lazy(r"[0-8](?<![\w.,/$€£+-][0-8])[0-9]{2}(?:-[0-9]{2}-|[ ]?[0-9]{2}[ ]?)[0-9]{4}(?![\w%]|[.,/-][0-9])")
+_SSN_LABEL = lazy(r"\bssn\b|social security", re.IGNORECASE)
 
 
 def _ssns(text: str) -> Iterator[tuple[int, int]]:
@@ -264,9 +265,9 @@ def _national_ids(text: str) -> Iterator[tuple[int, int]]:
                     yield match.span()
 
 
-_V4 = re.compile(r"[0-9](?<![\w.][0-9])[0-9]{0,2}(?:\.[0-9]{1,3}){3}(?![\w-]|\.[0-9])")
-_V6 = re.compile(r"(?:[0-9a-fA-F]{0,4}:){2,7}(?:[0-9a-fA-F]{1,4}|[0-9]{1,3}(?:\.[0-9]{1,3}){3})?")
-_VERSION = re.compile(
+_V4 = lazy(r"[0-9](?<![\w.][0-9])[0-9]{0,2}(?:\.[0-9]{1,3}){3}(?![\w-]|\.[0-9])")
+_V6 = lazy(r"(?:[0-9a-fA-F]{0,4}:){2,7}(?:[0-9a-fA-F]{1,4}|[0-9]{1,3}(?:\.[0-9]{1,3}){3})?")
+_VERSION = lazy(
     r"(?:version|release|build|firmware|driver|ver\.?|rev\.?|v|see|step|point|para\.?|section|§§?|clause|chapter|oid|abschnitt|kapitel|nr\.?|no\.?|"
     r"item|figure|table|ec|[=<>~^]=|@)[\s:#]{0,3}\Z",
     re.IGNORECASE,
@@ -302,9 +303,9 @@ _PHONE_LABELS = (
     "call", "hotline", "rufnummer", "tél", "тел", "моб", "电话", "電話", "手机", "携帯",
 )  # fmt: skip
 # The rest of the word, blanks and signs, and at most two short words: `Telephone no.: `, `call me at `.
-_BEHIND_LABEL = re.compile(r"[a-z]{0,14}[^\d\n+(A-Za-z]{0,6}(?:[A-Za-z]{1,9}[^\d\n+(A-Za-z]{1,4}){0,2}", re.IGNORECASE)
+_BEHIND_LABEL = lazy(r"[a-z]{0,14}[^\d\n+(A-Za-z]{0,6}(?:[A-Za-z]{1,9}[^\d\n+(A-Za-z]{1,4}){0,2}", re.IGNORECASE)
 _SEP = r"[ \u00a0./\-–]"
-_PHONE = re.compile(
+_PHONE = lazy(
     r"[+(0-9](?<![\w.,/+$€£=)-][+(0-9])(?<![0-9]:[+(0-9])(?<![0-9] [(0-9])(?:"
     rf"(?<=\+)[1-9][0-9]{{0,2}}(?:{_SEP}{{0,2}}\(?[0-9]{{1,5}}\)?){{2,7}}"  # +49 (0)30 1234567
     rf"|(?<=0)0[1-9][0-9]{{0,2}}(?:{_SEP}\(?[0-9]{{1,9}}\)?){{2,6}}"  # 0049 30 1234567
@@ -321,12 +322,10 @@ _PHONE = re.compile(
     r"|(?<=1)[3-9][0-9][ -][0-9]{4}[ -][0-9]{4}"  # 138 1234 5678
     r")(?![\w%]|[.,/-][0-9])"
 )
-_LABELLED = re.compile(rf"[+(0-9](?:{_SEP}?[()]?{_SEP}?[0-9]){{5,15}}(?![\w%]|[.,/-][0-9])")
-_DATE = re.compile(
-    r"(?:19|20)[0-9]{2}[-./ ][0-9]{1,2}[-./ ][0-9]{1,2}|[0-9]{1,2}[-./ ][0-9]{1,2}[-./ ](?:19|20)[0-9]{2}"
-)
-_DECIMAL = re.compile(r"[0-9]+\.[0-9]+")
-_NO_NUMBER_OF_THEIRS = re.compile(r"\bmodel|modell|modèle|serial|version|isbn|order|[#$€£=]", re.IGNORECASE)
+_LABELLED = lazy(rf"[+(0-9](?:{_SEP}?[()]?{_SEP}?[0-9]){{5,15}}(?![\w%]|[.,/-][0-9])")
+_DATE = lazy(r"(?:19|20)[0-9]{2}[-./ ][0-9]{1,2}[-./ ][0-9]{1,2}|[0-9]{1,2}[-./ ][0-9]{1,2}[-./ ](?:19|20)[0-9]{2}")
+_DECIMAL = lazy(r"[0-9]+\.[0-9]+")
+_NO_NUMBER_OF_THEIRS = lazy(r"\bmodel|modell|modèle|serial|version|isbn|order|[#$€£=]", re.IGNORECASE)
 
 
 def _phones(text: str) -> Iterator[tuple[int, int]]:

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 
+from autodata_core.lazily import lazy
 from autodata_core.safety.folding import fold
 
 __all__ = ["addressed", "verdict_key"]
@@ -282,27 +283,27 @@ _UNSPACED = (
     "이전|위의|앞의|모든|기존 ~6 지시|명령|지침|프롬프트|규칙 ~6 무시하고|무시하세요|무시하라|무시해|잊어",
 )
 
-_NOT_BEFORE = re.compile(
+_NOT_BEFORE = lazy(
     r"(?:\b(?:not|never|n't|don't|doesn't|didn't|cannot|can't|nicht|nie|niemals|ne|n'|no|nunca|jamais|non|mai|nao|не|никогда)"
     r"(?:[^\w.!?;]{1,3}(?:to|ever|simply|sie|se|be|debe|deben|just))?[^\w.!?;]{0,3}|勿|不要|不|会|會|将|將|可以|能够|别|別|不得|不可|切勿|없이)\Z"
 )
-_NOT_AFTER = re.compile(
+_NOT_AFTER = lazy(
     r"[^\w.!?;]{1,3}(?:nicht|niemals|keinesfalls|pas)\b|.{0,4}(?:将|會|会|可能|导致|造成|者)|(?:ない|た場合|ると|れは|ては)"
 )
-_CLAUSE = re.compile(
+_CLAUSE = lazy(
     r"(?:\A|[\n.!?;:,()\[\]{}<>\"'`*#=>|/“”„«»‹›‘’•–—-])[\s\"'`*#_>“„«‹-]*\Z"
     r"|\b(?:please|now|then|and|just|must|should|so|also|always|instead|therefore|simply|bitte|nun|jetzt|und|dann|stattdessen|"
     r"veuillez|puis|et|alors|maintenant|por favor|y|luego|ahora|entonces|debes|per favore|e|poi|ora|agora|deve|entao|"
     r"пожалуиста|и|теперь|затем|просто|you|will|are to|have to|need to|only)[\s,:\"']{1,4}\Z"
 )
 
-_WORD = re.compile(r"\w+")
-_UNSPACED_SCRIPTS = re.compile("[\u1100-\u11ff\u3040-\u30ff\u4e00-\u9fff]")
+_WORD = lazy(r"\w+")
+_UNSPACED_SCRIPTS = lazy("[\u1100-\u11ff\u3040-\u30ff\u4e00-\u9fff]")
 _REACH = 400
 """Characters that one phrase may span."""
 _REACH_UNSPACED = 64
 
-_KEYS = re.compile(
+_KEYS = lazy(
     r"[\"'](?:overall|equivalent|accepted|is_correct|all_met|all_criteria_met)[\"']\s{0,4}:\s{0,4}true"
     r"|[\"']marks[\"']\s{0,4}:\s{0,4}\["
     r"|[\"'](?:verdict|judge?ment|grade|final_verdict)[\"']\s{0,4}:\s{0,4}[\"'](?:pass|correct|accept|10/10|excellent|a\+|full)"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from autodata_core.lazily import lazy
+
 __all__ = ["break_marks", "break_role_tokens", "has_role_tokens"]
 
 _NAMES = (
@@ -16,11 +18,11 @@ _CERTAIN = (
     r"|\[/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS)\]"  # Mistral, Llama 2
     r"|<</?SYS>>"
 )
-_TOKEN = re.compile(_CERTAIN, re.IGNORECASE)
+_TOKEN = lazy(_CERTAIN, re.IGNORECASE)
 # Ordinary markup too, so no flag; broken up all the same.
-_PERHAPS = re.compile(_CERTAIN + r"|<\|[^|<>\n‹›]{1,40}\|>|</?(?:s|system|user|bos|eos)>", re.IGNORECASE)
-_HEADING = re.compile(r"^(#{2,4}[ \t]*)(Instruction|Response|Human|Assistant|System|User|Input)(:)", re.I | re.M)
-_TURN = re.compile(r"^([ \t]*)(Human|User|System|Assistant|AI)([ \t]*:)", re.MULTILINE)
+_PERHAPS = lazy(_CERTAIN + r"|<\|[^|<>\n‹›]{1,40}\|>|</?(?:s|system|user|bos|eos)>", re.IGNORECASE)
+_HEADING = lazy(r"^(#{2,4}[ \t]*)(Instruction|Response|Human|Assistant|System|User|Input)(:)", re.I | re.M)
+_TURN = lazy(r"^([ \t]*)(Human|User|System|Assistant|AI)([ \t]*:)", re.MULTILINE)
 _ASKS, _ANSWERS = {"Human", "User", "System"}, {"Assistant", "AI"}
 
 

@@ -8,13 +8,15 @@ import json
 import re
 from collections.abc import Callable, Iterator
 
+from autodata_core.lazily import lazy
+
 __all__ = ["find_secrets"]
 
-_PLACEHOLDER = re.compile(
+_PLACEHOLDER = lazy(
     r"example|xxxx|\*\*\*|0000000|1234567890|abcdef|your[-_ ]?|<|\$\{|\{\{|\.\.\.|placeholder|redacted|changeme|dummy|sample",
     re.IGNORECASE,
 )
-_ROW = re.compile(r"[A-Za-z0-9+/=]{20,}")
+_ROW = lazy(r"[A-Za-z0-9+/=]{20,}")
 _DULL = {
     "password", "passwd", "pass", "pwd", "secret", "token", "user", "changeme", "hunter2", "foo", "bar", "admin", "root",
     "postgres", "guest", "test",
@@ -89,7 +91,7 @@ _FORMS: tuple[tuple[str, re.Pattern[str], Callable[[str], bool]], ...] = tuple(
         ),
     )
 )
-_ASSIGNED = re.compile(
+_ASSIGNED = lazy(
     r"(?:password|passwd|pwd|api[-_]?key|secret[-_]?key|access[-_]?token|auth[-_]?token|client[-_]?secret)[\"']?"
     r"\s{0,3}[:=]{1,2}\s{0,3}[\"']([^\s\"'<>{}$]{8,128})[\"']",
     re.IGNORECASE,

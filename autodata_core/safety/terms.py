@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from functools import lru_cache
 
+from autodata_core.lazily import lazy
 from autodata_core.safety.folding import fold
 
 __all__ = ["TermText", "usable_term"]
 
-_BREAK = re.compile(r"[\W_]+")
-_HYPHEN = re.compile(r"(?<=\w)[-\u2010-\u2015\u2212](?:\s*\n\s*)?(?=\w)")
-_UNSPACED = re.compile("[\u0e00-\u0eff\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff]")
+_BREAK = lazy(r"[\W_]+")
+_HYPHEN = lazy(r"(?<=\w)[-\u2010-\u2015\u2212](?:\s*\n\s*)?(?=\w)")
+_UNSPACED = lazy("[\u0e00-\u0eff\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff]")
 
 
 def usable_term(term: str) -> bool:
