@@ -7,13 +7,19 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check -q
 
-.PHONY: demo test test-long test-model check lint types imports build bench bench-long audit clean
+.PHONY: demo improve test test-long test-model check lint types imports build bench bench-long audit clean
 
 demo: $(VENV)/.demo
 	$(BIN)/autodata models pull smollm2
 	$(BIN)/autodata run examples/units/recipe.toml --out runs/demo
 	@echo; echo "Two of the rows (all of them: runs/demo/dataset.jsonl):"
 	@$(BIN)/python examples/show_rows.py runs/demo/dataset.jsonl 2
+
+# The outer loop with the real local model, some fifteen minutes; the same again goes on where it was.
+improve: $(VENV)/.demo
+	$(BIN)/autodata models pull smollm2
+	$(BIN)/autodata optimize examples/improve/search.toml --out runs/improve
+	$(BIN)/autodata recipe notes runs/improve > examples/improve/NOTES.md
 
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest -q -n auto
@@ -57,6 +63,7 @@ bench-long: $(VENV)/.dev
 	$(BIN)/python benchmarks/journal.py
 	$(BIN)/python benchmarks/resume.py
 	$(BIN)/python benchmarks/coverage.py
+	$(BIN)/python benchmarks/optimize.py
 
 clean:
 	rm -rf $(VENV) dist build runs .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -127,10 +127,14 @@ class Tries:
     budget: Budget
     each: Reservation
     """Of one try. The first is reserved."""
+    announce: Callable[[], object] | None = None
+    """Writes down that the call is made once more, and that the try before counts as spent; returns when it is on disk."""
     held: Reservation = field(init=False)
     """Of all tries so far."""
     lost: Reservation = field(default=Reservation(0.0, 0, 0), init=False)
     """Of tries that gave no answer and may be on the bill all the same."""
+    announced: int = field(default=0, init=False)
+    """Tries that were written down one by one."""
 
     def __post_init__(self) -> None:
         self.held = self.each
@@ -140,29 +144,43 @@ class Tries:
 
         Args:
             perhaps_billed: Whether the try before may be on the bill although it gave no answer.
+
+        Raises:
+            StoreError: It cannot be written down, so it must not be made: a crash would forget what it cost.
         """
         each = self.each if perhaps_billed else Reservation(0.0, 0)
         try:
             more = self.budget.reserve(each.usd, each.tokens)
         except BudgetSpentError:
             return False
+        if perhaps_billed and self.announce is not None:
+            try:
+                self.announce()
+            except BaseException:
+                self.budget.release(more)
+                raise
+            self.announced += 1
         self.held = self.held.plus(more)
         self.lost = self.lost.plus(Reservation(each.usd, each.tokens, 1))
         return True
 
     def settle(self, usage: Usage | None) -> Usage:
-        """Settle the call and return what it was charged.
+        """Settle the call and return what it was charged, without the tries that were written down one by one.
 
         Args:
             usage: Of the try that was answered, `calls` counting all tries; None when nobody knows, and the last try is
                 charged as reserved.
         """
         used = self.each.as_usage() if usage is None else usage
-        if self.lost.calls:
-            lost = Usage(input_tokens=self.lost.tokens, cost_usd=self.lost.usd, estimated=self.lost.tokens > 0)
-            used = used.plus(lost).model_copy(update={"calls": max(used.calls, self.held.calls)})
-        self.budget.settle(self.held, used)
-        return used
+        if not self.lost.calls:
+            self.budget.settle(self.held, used)
+            return used
+        calls = max(used.calls, self.held.calls)
+        lost = Usage(input_tokens=self.lost.tokens, cost_usd=self.lost.usd, estimated=self.lost.tokens > 0)
+        self.budget.settle(self.held, used.plus(lost).model_copy(update={"calls": calls}))
+        # Whatever was lost may be on the bill, and then it was written down; or it cost nothing but a call.
+        left = used if self.announce is not None else used.plus(lost)
+        return left.model_copy(update={"calls": calls - self.announced})
 
     def abandon(self) -> Usage:
         """Settle a call whose last try cost nothing, such as one that met a closed port; return what the others cost."""

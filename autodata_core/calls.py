@@ -13,16 +13,18 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol, TypeVar
 
-from autodata_core.budget import Budget, BudgetSpentError, Tries
+from autodata_core.budget import Budget, BudgetSpentError, Reservation, Tries
 from autodata_core.crashpoints import crashpoint
-from autodata_core.errors import ModelError
+from autodata_core.errors import BudgetError, ModelError
 from autodata_core.ports import Model, ModelReply, ModelRequest
 from autodata_core.records import ModelIdentity, Usage, canonical_json
 
-__all__ = ["CallJournal", "JournaledModel", "NoJournal", "call_key"]
+__all__ = ["CallJournal", "JournaledModel", "NoJournal", "Written", "call_key", "check_reply_bound"]
 
 _OUTPUT_TOKENS = 4096
-"""Reserved for a reply whose length nobody bounded, until a longer one came."""
+"""Reserved for a reply that nobody bounded, where no ceiling depends on its length."""
+_BOUNDS = ("max_tokens", "max_completion_tokens")
+"""Parameters of an identity that say how long a reply gets; the provider is told them with every call."""
 _MESSAGE_TOKENS = 16
 """What the form of a chat costs besides its texts, per message. Ours, high."""
 _CREDIBLE_TOKENS = 2_000_000
@@ -34,6 +36,14 @@ _MOST_LOSSES = 2
 _WAIT_S = 0.02
 _NOT_BILLED = ("unreachable:", "rate_limit:", "bad_request:", "context_length:")
 """Starts of errors of calls that nobody worked on: nobody was there, or the request was refused."""
+
+
+class Written(dict[str, Any]):
+    """A JSON object with its canonical text, so that a journal which keeps the text need not make it again."""
+
+    def __init__(self, value: Mapping[str, Any], text: str = "") -> None:
+        super().__init__(value)
+        self.text = text or canonical_json(value)
 
 
 class CallJournal(Protocol):
@@ -55,7 +65,10 @@ class CallJournal(Protocol):
         reserved_usd: float,
         reserved_tokens: int = 0,
     ) -> Future[bool]:
-        """Record that a call is about to be sent; True when it was sent before and never answered (perhaps billed)."""
+        """Record that a call is about to be sent; True when it was sent before and never answered (perhaps billed).
+
+        A try that gave no answer and is made again is sent again, and what the one before reserved stays spent.
+        """
         ...
 
     def done(self, key: str, reply: ModelReply, charged: Usage | None = None) -> Future[None]:
@@ -111,19 +124,51 @@ def _finished(value: _T) -> Future[_T]:
 
 def call_key(request: ModelRequest, identity: ModelIdentity) -> str:
     """Return the key of a call: a hash of the whole request and of the model with its endpoint and parameters."""
-    return _key(_content(request), _asked_model(identity))
+    return _key(_content(request).text, _asked_model(identity))
 
 
-def _content(request: ModelRequest) -> dict[str, Any]:
-    return request.model_dump(mode="json", exclude={"view"})  # the view says the same as the messages
+def check_reply_bound(identity: ModelIdentity, budget: Budget, *, priced: bool) -> None:
+    """Refuse a model that is told no bound on its replies where a ceiling depends on their length.
+
+    Args:
+        identity: Of the model.
+        budget: With its ceilings.
+        priced: Whether its tokens cost money.
+
+    Raises:
+        BudgetError: No reservation can hold the ceiling.
+    """
+    if _reply_bound(identity) is None and _length_counts(budget, priced):
+        raise BudgetError(
+            f"A ceiling in {'US dollars' if budget.tokens is None else 'tokens'} needs a bound on every reply, and "
+            f"{identity.name!r} is told none. Set its max_tokens: in [models.options.ROLE], or where the object is made."
+        )
+
+
+def _length_counts(budget: Budget, priced: bool) -> bool:
+    """Return whether a ceiling depends on how much a model reads and writes."""
+    return budget.tokens is not None or (budget.usd is not None and priced)
+
+
+def _reply_bound(identity: ModelIdentity) -> int | None:
+    """Return the most tokens of a reply that the model is told with every call; None where it is told none."""
+    for name in _BOUNDS:
+        limit = identity.params.get(name)
+        if isinstance(limit, int) and not isinstance(limit, bool) and limit >= 0:
+            return limit
+    return None
+
+
+def _content(request: ModelRequest) -> Written:
+    return Written(request.model_dump(mode="json", exclude={"view"}))  # the view says the same as the messages
 
 
 def _asked_model(identity: ModelIdentity) -> str:
     return canonical_json(identity.model_dump(mode="json", exclude={"served"}))  # served is known after the first reply
 
 
-def _key(content: Mapping[str, Any], model: str) -> str:
-    return hashlib.sha256(f"[{canonical_json(content)},{model}]".encode("ascii")).hexdigest()
+def _key(content: str, model: str) -> str:
+    return hashlib.sha256(f"[{content},{model}]".encode("ascii")).hexdigest()
 
 
 class _Bound(NamedTuple):
@@ -140,8 +185,8 @@ class _Call(NamedTuple):
     """One call on its way."""
 
     key: str
-    content: Mapping[str, Any]
-    model: Mapping[str, Any]
+    content: Written
+    model: Written
     bound: _Bound
 
 
@@ -149,9 +194,11 @@ class _Identity(NamedTuple):
     """A model's identity in the forms that a call needs."""
 
     record: ModelIdentity
-    content: Mapping[str, Any]
+    content: Written
     asked: str
     """Without what is known only after the first reply."""
+    limit: int | None
+    """Tokens of a reply at most; None where nobody tells the model."""
 
 
 @dataclass
@@ -172,6 +219,9 @@ class JournaledModel:
 
     A call that ends in any way settles its reservation: by what the reply says it used; as reserved where nobody knows,
     which includes a call that was cancelled; not at all where nobody was asked.
+
+    Raises:
+        BudgetError: The budget has a ceiling that depends on the length of replies, and the model is told no bound on it.
     """
 
     model: Model
@@ -181,6 +231,9 @@ class JournaledModel:
     """US dollars per million input tokens."""
     price_out: float = 0.0
     _session: _Session = field(default_factory=_Session, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        self._identified()  # what cannot be bounded is refused before the first call of any role is paid
 
     @property
     def identity(self) -> ModelIdentity:
@@ -192,7 +245,7 @@ class JournaledModel:
         if known is not None:
             return known
         crashpoint("call.reserve")
-        tries = Tries(self.budget, self.budget.reserve_when_free(call.bound.usd, call.bound.tokens))
+        tries = self._tries(call, self.budget.reserve_when_free(call.bound.usd, call.bound.tokens))
         try:
             repeated = self._send(call).result()
         except BaseException:
@@ -230,12 +283,23 @@ class JournaledModel:
             raise
         return self._answered(call, tries, reply)
 
-    def _call(self, request: ModelRequest) -> _Call:
+    def _identified(self) -> _Identity:
         known, identity = self._session.identity, self.identity
         if known is None or known.record is not identity:
-            self._session.identity = known = _Identity(identity, identity.to_json(), _asked_model(identity))
-        content = _content(request)
-        return _Call(_key(content, known.asked), content, known.content, self._bound(request, identity))
+            content, limit = Written(identity.to_json()), _reply_bound(identity)
+            self._session.identity = known = _Identity(identity, content, _asked_model(identity), limit)
+        if known.limit is None:
+            check_reply_bound(identity, self.budget, priced=self._priced)
+        return known
+
+    @property
+    def _priced(self) -> bool:
+        return self.price_in > 0 or self.price_out > 0
+
+    def _call(self, request: ModelRequest) -> _Call:
+        identity, content = self._identified(), _content(request)
+        bound = self._bound(request, identity.limit)
+        return _Call(_key(content.text, identity.asked), content, identity.content, bound)
 
     def _known(self, call: _Call) -> ModelReply | None:
         known = self.journal.lookup(call.key)
@@ -243,26 +307,29 @@ class JournaledModel:
             return ModelReply(error=f"unanswered: lost {_MOST_LOSSES} times in this session; the next one asks again")
         return known
 
-    def _bound(self, request: ModelRequest, identity: ModelIdentity) -> _Bound:
+    def _bound(self, request: ModelRequest, limit: int | None) -> _Bound:
         # No tokeniser makes more tokens of a text than it has bytes. A reservation may be too high, never too low.
         tokens_in = sum(len(m.content.encode("utf-8", "replace")) + _MESSAGE_TOKENS for m in request.messages)
         if request.response_schema is not None:
             tokens_in += len(canonical_json(request.response_schema))
-        limit = identity.params.get("max_tokens")
-        limited = isinstance(limit, int)
-        tokens_out = limit if isinstance(limit, int) else max(_OUTPUT_TOKENS, self._session.longest)
+        # Whoever wrote more than it was told will do so again.
+        tokens_out = max(_OUTPUT_TOKENS if limit is None else limit, self._session.longest)
         usd = (tokens_in * self.price_in + tokens_out * self.price_out) / 1e6
-        return _Bound(usd, tokens_in + tokens_out, tokens_out, limited)
+        return _Bound(usd, tokens_in + tokens_out, tokens_out, limit is not None)
 
     async def _reserved(self, call: _Call) -> Tries:
         """Reserve, waiting as `Budget.reserve_when_free` does."""
         while True:
             try:
-                return Tries(self.budget, self.budget.reserve(call.bound.usd, call.bound.tokens))
+                return self._tries(call, self.budget.reserve(call.bound.usd, call.bound.tokens))
             except BudgetSpentError:
                 if not self.budget.in_flight:
                     raise
             await asyncio.sleep(_WAIT_S)
+
+    def _tries(self, call: _Call, reserved: Reservation) -> Tries:
+        # Tries after the first are rare and come after a pause, so one may wait for the disk where it stands.
+        return Tries(self.budget, reserved, announce=lambda: self._send(call).result())
 
     def _send(self, call: _Call) -> Future[bool]:
         crashpoint("call.reserved")
@@ -304,7 +371,9 @@ class JournaledModel:
     def _charged(self, call: _Call, reply: ModelReply) -> ModelReply:
         """Return the reply with what it is charged: as reserved where nothing usable is said, or such a model would be free."""
         usage, bound = reply.usage, call.bound
-        if self._credible(usage, reply.text, bound):
+        # An estimate is made from the text that came, and a model may be paid for thoughts that it does not show.
+        guessed = usage.estimated and _length_counts(self.budget, self._priced)
+        if not guessed and self._credible(usage, reply.text, bound):
             usd = (usage.input_tokens * self.price_in + usage.output_tokens * self.price_out) / 1e6
             if usage.cost_usd >= usd:
                 return reply
@@ -321,7 +390,7 @@ class JournaledModel:
             return False
         if bound.limited and usage.output_tokens > _CREDIBLE_EXCESS * bound.output_tokens:
             return False
-        priced = self.price_in > 0 or self.price_out > 0
+        priced = self._priced
         said = usage.input_tokens or usage.output_tokens or usage.cost_usd
         if priced and text and not said:
             return False

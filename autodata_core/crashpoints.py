@@ -19,6 +19,7 @@ __all__ = ["ACTIONS", "POINTS", "InjectedFaultError", "crashpoint"]
 
 POINTS = (
     "lock.taken",
+    "plan.recorded",
     "call.reserve",
     "call.reserved",
     "call.sent",

@@ -13,6 +13,7 @@ from pydantic import Field, StrictBool, StrictInt, StrictStr
 from autodata_core.errors import RecordError
 from autodata_core.ports import Ask
 from autodata_core.records import (
+    Aim,
     Attempt,
     Candidate,
     Opinion,
@@ -63,6 +64,8 @@ class ItemState(Record):
     source_sha256: StrictStr
     fence_key: StrictStr
     """Secret of the run, from which the nonces around untrusted text are made. Not in rows."""
+    aim: Aim | None = None
+    """What it is wanted for; None where the run is not steered."""
     status: Status = "open"
     phase: Phase = "propose"
     round: StrictInt = 1
@@ -112,7 +115,7 @@ def item_id(source: Source, slot: int = 0) -> str:
     return "it-" + fingerprint([source.id, source.sha256, slot])[:16]
 
 
-def start(source: Source, *, item: str, run: str, fence_key: str) -> ItemState:
+def start(source: Source, *, item: str, run: str, fence_key: str, aim: Aim | None = None) -> ItemState:
     """Return the first state of an item.
 
     Args:
@@ -120,9 +123,10 @@ def start(source: Source, *, item: str, run: str, fence_key: str) -> ItemState:
         item: Its id, unique in the run.
         run: Id of the run, for provenance.
         fence_key: Secret of the run; at least 16 characters.
+        aim: What it is wanted for, where the run is steered.
     """
     if len(fence_key) < 16:
         raise RecordError(
             "The fence key has at least 16 characters, or the marks around untrusted text can be guessed."
         )
-    return ItemState(item=item, run=run, source_id=source.id, source_sha256=source.sha256, fence_key=fence_key)
+    return ItemState(item=item, run=run, source_id=source.id, source_sha256=source.sha256, fence_key=fence_key, aim=aim)

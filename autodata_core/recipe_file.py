@@ -8,12 +8,13 @@ import tomllib
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field, StrictFloat, StrictInt, StrictStr, ValidationError
+from pydantic import BaseModel, Field, StrictBool, StrictFloat, StrictInt, StrictStr, ValidationError
 
 from autodata_core.domains import Domain
 from autodata_core.errors import RecipeError, shorten
 from autodata_core.lazily import lazy
 from autodata_core.learnings import StudySettings
+from autodata_core.meta.search import SearchSettings
 from autodata_core.recipe import EvaluationProtocol, Recipe, Rules
 from autodata_core.records import Record, Role
 from autodata_core.roles import CRITICS, ROLES, player, stand_ins
@@ -103,9 +104,37 @@ class BudgetTable(Record):
 
 
 class CoverageTable(Record):
+    """What is new, and what is lacking. Paths are relative to the recipe file."""
+
     embedder: StrictStr = "hashing"
     """`hashing`, `none` (same text only), `provider:model` or `package.module:OBJECT`."""
     near_duplicate: Annotated[StrictFloat, Field(gt=0, le=1)] = 0.9
+    steer: StrictBool | None = None
+    """Whether batches are planned from what is lacking; None does so unless `embedder` is `none`."""
+    topics: Annotated[StrictInt, Field(ge=1, le=1_000)] | StrictStr | None = None
+    """Clusters of the sources, or a taxonomy file; None chooses a number of clusters."""
+    question_types: tuple[Annotated[StrictStr, Field(min_length=1, max_length=100)], ...] = ()
+    """Question types that the data set should have; those of the domain where none is given."""
+    bands: tuple[Literal["hard", "medium", "easy"], ...] = ()
+    """Measured difficulties that it should have; none leaves difficulty out."""
+    targets: StrictStr = "proportional"
+    """`proportional` to the sources, `uniform`, or a JSONL table."""
+    failures: StrictStr | None = None
+    """JSONL of what the user's model fails at; goes before `targets`."""
+    exploration: Annotated[StrictFloat, Field(ge=0, le=1)] = 0.1
+    """Share of each batch that goes where no question is near."""
+    most_per_source: Annotated[StrictInt, Field(ge=1)] | None = None
+    evaluation: tuple[StrictStr, ...] = ()
+    """JSONL files and globs that no question may repeat, in words or nearly: benchmarks."""
+    training: tuple[StrictStr, ...] = ()
+    """The same of training data that exists, so that no row only rephrases it."""
+    human: StrictStr | None = None
+    """JSONL of rows that people wrote, with which made ones are compared for collapse."""
+    collapse: Literal["off", "warn", "stop"] = "warn"
+
+    @property
+    def steers(self) -> bool:
+        return self.embedder != "none" if self.steer is None else self.steer
 
 
 class FilterTable(Record):
@@ -165,6 +194,8 @@ class RecipeFile(Record):
     safety: SafetyRules = SafetyRules()
     texts: TextsTable = TextsTable()
     learnings: LearningsTable = LearningsTable()
+    optimize: SearchSettings = SearchSettings()
+    """How `autodata optimize` searches; a run does not read it."""
 
     @classmethod
     def from_toml(cls, text: str) -> RecipeFile:
@@ -338,7 +369,8 @@ def _explain(error: ValidationError) -> str:
         return _unknown(where, path[-1], known)
     if first["type"] == "missing":
         return f"The recipe lacks {where!r}."
-    return f"Recipe key {where!r}: {first['msg']}, got {shorten(first['input'])}."
+    said = first["msg"].removeprefix("Value error, ")
+    return f"Recipe key {where!r}: {said}, got {shorten(first['input'])}."
 
 
 def _table_keys(path: list[str]) -> tuple[str, ...]:

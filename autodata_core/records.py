@@ -16,6 +16,7 @@ from autodata_core.errors import RecordError, SourceError, shorten
 
 __all__ = [
     "SCHEMA_VERSION",
+    "Aim",
     "Attempt",
     "Candidate",
     "Check",
@@ -315,6 +316,17 @@ class Statement(Record):
 
     speaker: Literal["advocate", "opponent"]
     text: StrictStr
+
+
+class Aim(Record):
+    """What one item is wanted for, where a run is steered by what its data set lacks. The source decides what it can carry."""
+
+    topic: StrictStr = ""
+    question_type: StrictStr = ""
+    """Empty leaves it to the challenger."""
+    band: Literal["hard", "medium", "easy", "any"] = "any"
+    text: StrictStr = ""
+    """What the challenger is told; empty when there is nothing to say."""
 
 
 class Round(Record):

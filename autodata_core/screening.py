@@ -34,6 +34,7 @@ def propose(turn: Turn, state: ItemState) -> Step:
         round=state.round,
         failures=tuple(_failure(r) for r in state.history),
         learnings=tuple(x.view() for x in _lessons(recipe, state)),
+        aim=state.aim,
     )
     forms = (
         {}
@@ -171,6 +172,8 @@ def _coverage(turn: Turn, state: ItemState, candidate: Candidate) -> Step:
     if answer.nearest is not None and answer.similarity >= turn.rules.protocol.near_duplicate:
         own = answer.nearest.startswith(f"{state.item}/")
         whose = "an earlier question of this item" if own else "a question that exists already"
+        if answer.nearest.startswith("known:"):  # an evaluation set, or training data that exists
+            whose = f"a text of {answer.nearest.removeprefix('known:')}, which no question may repeat"
         detail = f"similarity {answer.similarity:.2f} to {whose}"
         return refuse(state, Reason(kind=ReasonKind.DUPLICATE, stage="check", detail=detail))
     return Step(state)

@@ -9,7 +9,7 @@ from typing import Literal
 
 from pydantic import StrictBool, StrictFloat, StrictInt, StrictStr
 
-from autodata_core.records import Criterion, ReasonKind, Record, Statement
+from autodata_core.records import Aim, Criterion, ReasonKind, Record, Statement
 
 __all__ = [
     "AnswerFormat",
@@ -68,6 +68,8 @@ class ChallengerView(Record):
     failures: tuple[FailureView, ...] = ()
     """Refused questions of this item, oldest first."""
     learnings: tuple[LearningView, ...] = ()
+    aim: Aim | None = None
+    """What the data set lacks and this item is wanted for."""
 
 
 class CheckView(Record):

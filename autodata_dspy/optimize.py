@@ -15,20 +15,22 @@ import dspy
 from pydantic import StrictFloat, StrictInt, StrictStr
 
 from autodata_core.agreement import wilson
-from autodata_core.bridges import as_models, installed_verifiers
+from autodata_core.bridges import as_model, as_models, installed_verifiers
+from autodata_core.budget import Budget
 from autodata_core.errors import RecipeError, RecordError
 from autodata_core.item import item_id
 from autodata_core.meta.comparing import GainInterval, gain_interval, sign_flip_p
 from autodata_core.meta.objective import PARTS, Objective
 from autodata_core.meta.splits import Finalist, Shares, split_sources
 from autodata_core.passages import Passages
-from autodata_core.ports import Verifier
+from autodata_core.ports import Model, Verifier
 from autodata_core.recipe import EvaluationProtocol, Recipe, Rules
 from autodata_core.records import Record, Source, Usage
 from autodata_dspy.engine import words_lm
 from autodata_dspy.metric import acceptance_metric_for, records_of
 from autodata_dspy.program import AutoData, recipe_from_program
 from autodata_dspy.roles import EDITABLE
+from autodata_dspy.spending import Purse, for_search, for_test
 
 __all__ = ["OPTIMIZERS", "ArmFigures", "OptimizedRecipe", "optimize_recipe"]
 
@@ -91,7 +93,9 @@ class OptimizedRecipe(Record):
     objective: Objective
     optimizer: StrictStr
     note: StrictStr = ""
-    """What went wrong on the way, empty when nothing did."""
+    """What went wrong on the way, empty when nothing did; then no gain is claimed."""
+    stopped: StrictStr = ""
+    """Why the optimizer ended early, empty when it did not. What it had found by then is measured all the same."""
 
     @property
     def significant(self) -> bool:
@@ -113,7 +117,8 @@ class OptimizedRecipe(Record):
             f"Accepted: {other.accepted} of {other.items} [{other.accepted_low:.2f}, {other.accepted_high:.2f}] against "
             f"{one.accepted} of {one.items} [{one.accepted_low:.2f}, {one.accepted_high:.2f}].",
         ]
-        return "\n".join([*lines, f"Note: {self.note}"] if self.note else lines)
+        said = [f"{name}: {text}" for name, text in (("Note", self.note), ("Stopped", self.stopped)) if text]
+        return "\n".join([*lines, *said])
 
 
 Compile = Callable[..., Any]
@@ -182,6 +187,7 @@ def optimize_recipe(
     verifiers: Mapping[str, Verifier] | None = None,
     reflection: Any = None,
     max_items: int = 120,
+    budget: Budget | None = None,
     shares: Shares | None = None,
     repeats: int = 1,
     threads: int = 4,
@@ -192,7 +198,7 @@ def optimize_recipe(
     Args:
         recipe: The recipe to begin with. Only its texts and demonstrations are rewritten.
         sources: Sources, mappings with `text` (best with `id`), or texts: thirty documents or more.
-        models: By role, as for `AutoData`. Wrap them with a budget to bound the money.
+        models: By role, as for `AutoData`.
         optimizer: `gepa`, `mipro`, `simba`, `bootstrap`, or a function with the signature of `Compile`.
         objective: What counts; by default `Objective()`.
         protocol: How is measured; by default the domain's preset.
@@ -200,6 +206,8 @@ def optimize_recipe(
         reflection: The LM that writes instructions, a `dspy.LM`. By default the model of the role `implementer`, which is
             the challenger's where none was named.
         max_items: About how many items the optimizer may run; each is a whole loop. The test adds two per source.
+        budget: Ceilings for calls, tokens and money, the test's share kept back. Money is what the models report. The
+            optimizer gets errors for answers once its part is spent; what is spent is in `budget.spent`.
         shares: Of the documents, for train, validation and test.
         repeats: Items per recipe and test source.
         threads: Test items at the same time.
@@ -218,30 +226,41 @@ def optimize_recipe(
     # Text from here on: what the optimizer gets is made from it, and so is what measures at the end.
     rules_text = json.dumps([recipe.to_json(), (protocol or EvaluationProtocol.create(recipe.domain)).to_json()])
 
-    def program(written: Recipe | None = None) -> AutoData:
+    search = for_search(budget, search_items=max_items, test_items=2 * repeats * len(splits.test))
+
+    def program(within: Purse, written: Recipe | None = None) -> AutoData:
         recipe_json, protocol_json = json.loads(rules_text)
         before = Recipe.from_json(recipe_json)
-        student = AutoData(Rules(before, EvaluationProtocol.from_json(protocol_json)), dict(ports), verifiers=checked)
+        student = AutoData(
+            Rules(before, EvaluationProtocol.from_json(protocol_json)), within.around_all(ports), verifiers=checked
+        )
         return _with_words(student, written) if written is not None else student
 
     train, val = (
         [dspy.Example(source=source.to_json()).with_inputs("source") for source in part]
         for part in (splits.train, splits.validation)
     )
-    lm = reflection if reflection is not None else words_lm(ports["implementer"])
-    student = program()
+    lm = _writer(reflection, ports["implementer"], search)
+    student = program(search)
     metric = acceptance_metric_for(objective, protocol=student.rules.protocol)
     # A model that cannot be used ends the call here, before an optimizer takes its errors for bad instructions.
-    compiled = compile_(student, trainset=train, valset=val, metric=metric, lm=lm, max_items=max_items, seed=seed)
-    before = program().rules.recipe
-    written, note = _words(before, compiled, made)
+    before = program(search).rules.recipe
+    try:
+        compiled = compile_(student, trainset=train, valset=val, metric=metric, lm=lm, max_items=max_items, seed=seed)
+        written, note = _words(before, compiled, made)
+    except Exception as error:
+        if not search.empty:
+            raise
+        # Some optimizers cannot go on without answers and keep nothing.
+        written, note = before, f"the optimizer gave up when its budget was spent: {type(error).__name__}"
 
     # Opened for these two, after the last word was written.
     test = splits.test.open(Finalist(baseline=before.version, chosen=written.version, iterations=1, asked=1))
-    arms = [_measure(program(words), test, objective, repeats, threads) for words in (None, written)]
+    rest = for_test(budget, search)
+    arms = [_measure(program(rest, words), test, objective, repeats, threads) for words in (None, written)]
     pairs = [(b, a) for b, a in zip(arms[0].scores, arms[1].scores, strict=True) if b is not None]
     differences = [(0.0 if a is None else a) - b for b, a in pairs]
-    if len(pairs) < _FEWEST_SCORED * len(test):
+    if sum(a is not None for _, a in pairs) < _FEWEST_SCORED * len(test):
         note = "; ".join(filter(None, [note, "too many test items got no answer from a model"]))
     return OptimizedRecipe(
         recipe=written,
@@ -259,7 +278,15 @@ def optimize_recipe(
         objective=objective,
         optimizer=name,
         note=note,
+        stopped="its part of the budget was spent" if search.empty else "",
     )
+
+
+def _writer(reflection: Any, implementer: Model, search: Purse) -> Any:
+    """Return the LM that writes instructions, within the search's part of the budget where there is one."""
+    if reflection is None:
+        return words_lm(search.around(implementer))
+    return reflection if search.budget is None else words_lm(search.around(as_model(reflection, "implementer")))
 
 
 def _optimizer(optimizer: str | Compile) -> tuple[Compile, str]:

@@ -14,6 +14,7 @@ from langchain_core.tools import BaseTool, StructuredTool
 from autodata_core.bridges import as_models, installed_verifiers
 from autodata_core.budget import Budget
 from autodata_core.calls import JournaledModel, NoJournal
+from autodata_core.coverage import CollapseMonitor, Steering
 from autodata_core.driver import Ports
 from autodata_core.errors import RecipeError, SourceError, shorten
 from autodata_core.learnings import estimate_tokens
@@ -22,7 +23,7 @@ from autodata_core.recipe import EvaluationProtocol, Recipe, Rules
 from autodata_core.recipe_file import RecipeFile
 from autodata_core.records import Example, Source, fingerprint
 from autodata_langgraph.context import RecipeLike, read_recipe, rules_from
-from autodata_langgraph.dataset_graph import DatasetContext, create_dataset_graph
+from autodata_langgraph.dataset_graph import Behind, DatasetContext, create_dataset_graph
 from autodata_langgraph.runner import Event, Progress
 
 __all__ = ["Dataset", "agenerate", "create_autodata_tool", "generate", "run_id"]
@@ -39,7 +40,7 @@ class Dataset:
     recipe: Recipe
     """The recipe at the end, with what was learned."""
     stopped: str | None
-    """Why it ended before the last source: `limit`, `budget`, `interrupted`; None when it did not."""
+    """Why it ended before the last source: `limit`, `budget`, `interrupted`, `collapse`; None when it did not."""
     note: str = ""
 
 
@@ -67,7 +68,9 @@ async def agenerate(
     budget: Budget | None = None,
     progress: Progress | None = None,
     on_event: Callable[[Event], None] = lambda event: None,
-    after: tuple[int, Recipe] | None = None,
+    steering: Steering | None = None,
+    monitor: CollapseMonitor | None = None,
+    behind: Behind | None = None,
 ) -> Dataset:
     """Make a data set from sources.
 
@@ -89,8 +92,10 @@ async def agenerate(
         count_tokens: Counts the tokens of a learning; by default four characters each.
         progress: Give one to follow the counts or to stop the run from outside.
         on_event: Called with plain JSON events; must not block.
-        after: Where a stored run goes on: items that lie behind it, all finished and in whole batches, and the recipe in
-            force after them. They are neither read nor counted again.
+        steering: Plans each batch from what is lacking (`autodata_adapters.coverage.create_steering`); by default
+            each source gives the same number of items, in order.
+        monitor: Watches the accepted questions for collapse, batch by batch.
+        behind: Where a stored run goes on, from the events of the processes before.
 
     Raises:
         SourceError: Two sources have one id, or one is empty.
@@ -119,11 +124,14 @@ async def agenerate(
         learn=learn,
         count_tokens=count_tokens,
         on_event=on_event,
+        steering=steering,
+        monitor=monitor,
+        behind=behind,
     )
     context.progress.limit = limit if limit is not None else context.progress.limit
     graph = create_dataset_graph(rules).compile(checkpointer=False, name="autodata_dataset")
     config: Any = {"recursion_limit": 10 + 5 * (1 + len(made) * examples_per_source)}
-    begin: Any = {} if after is None else {"cursor": after[0], "recipe": after[1].to_json()}
+    begin: Any = {} if behind is None else {"cursor": behind.planned, "recipe": behind.recipe.to_json()}
     state = await graph.ainvoke(begin, config, context=context)
     progress = context.progress
     return Dataset(

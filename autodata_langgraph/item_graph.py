@@ -18,7 +18,7 @@ from autodata_core.driver import aanswer_all, answer_all
 from autodata_core.item import PHASES, ItemState, Phase, item_id, start
 from autodata_core.loop import advance
 from autodata_core.recipe import EvaluationProtocol, Rules
-from autodata_core.records import Source
+from autodata_core.records import Aim, Source
 from autodata_core.rows import example_from
 from autodata_langgraph.context import AutodataContext, RecipeLike, context_of_run, rules_from
 
@@ -44,6 +44,8 @@ class ItemInput(TypedDict, total=False):
     """`{"text": ...}`, best with `id` and `licence`; see `Source.from_input`."""
     item_id: str
     """Id of the item; left out, it is made from the source."""
+    aim: dict[str, Any] | None
+    """What the item is wanted for (`Aim`), where a data set steers; left out, the source decides."""
 
 
 class ItemOutput(TypedDict, total=False):
@@ -123,6 +125,7 @@ def _begin(state: _State, rules: Rules, context: AutodataContext) -> tuple[Sourc
         item=state.get("item_id") or item_id(source),
         run=context.run,
         fence_key=context.fence_key or secrets.token_hex(16),
+        aim=Aim.from_json(state["aim"]) if state.get("aim") else None,
     )
     return source, item, rules
 
@@ -133,6 +136,7 @@ def _end(rules: Rules, source: Source, item: ItemState) -> dict[str, Any]:
         last = item.history[-1].verdict.to_json() if item.history else None
         example = example_from(rules, source, item).to_json() if item.status == "accepted" else None
         update |= {"example": example, "verdict": last, "rounds": len(item.history), "note": item.note}
+        update |= {"aim": None, "item_id": ""}  # they were this item's; in a checkpointed thread another one comes
     return update
 
 

@@ -19,7 +19,7 @@ from autodata_core.errors import AutodataError, ModelUnreachableError, VerifierE
 from autodata_core.item import ItemState
 from autodata_core.ports import RecordStore
 from autodata_core.recipe import Rules
-from autodata_core.records import Source
+from autodata_core.records import Aim, Source
 from autodata_core.rows import example_from
 from autodata_langgraph.context import AutodataContext
 from autodata_langgraph.item_graph import create_autodata_graph
@@ -27,7 +27,7 @@ from autodata_langgraph.item_graph import create_autodata_graph
 __all__ = ["Assignment", "Event", "Pool", "Progress"]
 
 Event = Mapping[str, Any]
-"""Plain JSON: `kind` (`started`, `finished`, `batch`) with what belongs to it."""
+"""Plain JSON: `kind` (`plan`, `started`, `finished`, `study`, `batch`, `alarm`) with what belongs to it."""
 
 _INFRA_IN_A_ROW = 5
 """So many items without any answer from a model, one after another, are an outage. Our number."""
@@ -45,6 +45,8 @@ class Assignment:
     source: Source
     position: int
     """Place in the data set's order."""
+    aim: Aim | None = None
+    """What it is wanted for, where the run is steered."""
 
 
 @dataclass
@@ -55,7 +57,7 @@ class Progress:
     counts: dict[str, int] = field(default_factory=dict)
     """By item status; `duplicate_row` for an accepted item whose row was there already."""
     stopped: str | None = None
-    """`limit`, `budget`, `interrupted`, or None."""
+    """`limit`, `budget`, `interrupted`, `collapse`, or None."""
     note: str = ""
     _infra_in_a_row: int = 0
     _quarantined_in_a_row: int = 0
@@ -234,4 +236,5 @@ class Pool:
 
 
 def _input(assignment: Assignment) -> dict[str, Any]:
-    return {"source": assignment.source.to_json(), "item_id": assignment.item}
+    given = {"source": assignment.source.to_json(), "item_id": assignment.item}
+    return given if assignment.aim is None else {**given, "aim": assignment.aim.to_json()}

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from autodata_adapters.coverage import create_embedder
 from autodata_adapters.coverage.embedders import Embedder, embed
-from autodata_adapters.coverage.vectors import Entry, VectorIndex, to_unit
+from autodata_adapters.coverage.indexed import index_for
+from autodata_adapters.coverage.vectors import Entry, to_unit
 from autodata_adapters.sources import load_sources
 from autodata_adapters.sources.mapped import MappedRows, SourceIndex, parse_mapping, read_objects, read_rows
 from autodata_cli.audit_cards import audit_card
@@ -77,7 +78,7 @@ class MemoryCoverage:
 
     def __init__(self, embedder: Embedder) -> None:
         self._embedder = embedder
-        self._index = VectorIndex()
+        self._index = index_for(embedder)
         self._same = NoCoverage()  # knows verified questions that ask for the same in other words
 
     def claim(self, ask: CoverageAsk) -> CoverageReply:

@@ -13,6 +13,7 @@ from typing import Any
 import autodata_core
 from autodata_adapters.stores import SqliteRunStore
 from autodata_cli.reporting import open_finished_run
+from autodata_cli.steering import coverage_hash, keep_steering
 from autodata_cli.workspace import Workspace
 from autodata_core.errors import StoreError, shorten
 from autodata_core.records import fingerprint
@@ -43,6 +44,7 @@ def binding_of(workspace: Workspace) -> Binding:
             "attempts": fingerprint([rules.protocol.weak_attempts, rules.protocol.strong_attempts]),
             "examples_per_source": str(file.sources.examples_per_source),
             "embedder": file.coverage.embedder,
+            "coverage": coverage_hash(workspace),
         }
     )
 
@@ -69,10 +71,14 @@ def bind(workspace: Workspace, store: SqliteRunStore) -> None:
         return
     store.set_meta("protocol_json", json.dumps(rules.protocol.to_json())).result()
     store.set_meta("models_json", json.dumps(file.roles())).result()
+    store.set_meta("coverage_json", json.dumps(file.coverage.to_json()))
     store.set_meta("run_id", run_id(rules, sources, file.sources.examples_per_source)).result()
     store.keep_sources(sources)
-    items = assignments_for(sources, file.sources.examples_per_source)
-    store.register_items((a.item, a.position, a.source.id) for a in items)
+    if file.coverage.steers:  # its items are chosen batch by batch
+        keep_steering(workspace, store)
+    else:
+        items = assignments_for(sources, file.sources.examples_per_source)
+        store.register_items((a.item, a.position, a.source.id) for a in items)
     store.set_meta("kept", "1").result()
 
 
@@ -89,7 +95,8 @@ def changes(workspace: Workspace, store: SqliteRunStore) -> list[str]:
     """Return what differs between a run and a recipe as it is now, with both values, a few of them."""
     rules = workspace.rules
     found: list[str] = []
-    for name, now in (("recipe", rules.recipe.to_json()), ("protocol", rules.protocol.to_json())):
+    parts = {"recipe": rules.recipe, "protocol": rules.protocol, "coverage": workspace.file.coverage}
+    for name, now in ((name, part.to_json()) for name, part in parts.items()):
         kept = store.get_meta(f"{name}_json")
         if kept is not None:
             found += _differences(name, json.loads(kept), json.loads(json.dumps(now)))

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from autodata_cli.steering import known_texts, monitor_of, wanted_of
 from autodata_cli.workspace import Workspace
 from autodata_core import __version__
 from autodata_core.errors import AutodataError
@@ -74,6 +75,7 @@ def check_workspace(workspace: Workspace, budget_usd: float | None) -> Iterator[
     yield Finding("sources", True, f"{len(found.sources)} usable, {characters:,} characters{skipped}")
     yield from _check_verifiers(workspace)
     yield from _check_filter(workspace)
+    yield from _check_coverage(workspace)
     yield from _check_models(workspace)
     yield _calls(workspace)
     yield _price(workspace, budget_usd)
@@ -113,6 +115,23 @@ def _check_filter(workspace: Workspace) -> Iterator[Finding]:
         yield Finding("not used", True, f"{id_}: {found.reason}")
     if len(refused) == len(workspace.sources.sources):
         yield Finding("safety", False, "the safety rules refuse every source")
+
+
+def _check_coverage(workspace: Workspace) -> Iterator[Finding]:
+    """What the run would be steered by, and what no question may repeat."""
+    try:
+        wanted, known = wanted_of(workspace), known_texts(workspace)
+        monitor_of(workspace)
+    except AutodataError as error:
+        yield Finding("coverage", False, str(error))
+        return
+    parts = ["not steered"]
+    if wanted is not None:
+        topics, targets = wanted
+        carried = [name for name, size in topics.sizes().items() if size]
+        parts = [f"{len(targets)} cells in {len(carried)} topics: {'; '.join(carried[:4])}{'; …' * (len(carried) > 4)}"]
+    parts += [f"{len(known)} texts that no question may repeat"] if known is not None else []
+    yield Finding("coverage", True, "; ".join(parts))
 
 
 def _check_models(workspace: Workspace) -> Iterator[Finding]:

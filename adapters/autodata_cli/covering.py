@@ -1,10 +1,10 @@
-"""`autodata coverage`: what a run covers and lacks, and the index of its questions made anew. Changes nothing of the run."""
+"""`autodata coverage`: what a run covers and lacks, and the index of its questions made anew. Changes nothing of what counts."""
 
 from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from autodata_adapters.coverage import (
     vendi_score,
 )
 from autodata_adapters.stores import RunLock, SqliteRunStore, write_jsonl
+from autodata_cli.coverage_events import Places, batches_of, refusals_of, tries_of
 from autodata_cli.reporting import open_finished_run
 from autodata_core.coverage import (
     Cell,
@@ -43,13 +44,24 @@ from autodata_core.errors import MissingExtraError, StoreError
 from autodata_core.ports import CoverageAsk, CoverageReply
 from autodata_core.records import Example, Source
 
-__all__ = ["Coverage", "coverage_json", "coverage_text", "read_coverage", "rebuild_coverage", "write_coverage"]
+__all__ = [
+    "Coverage",
+    "coverage_json",
+    "coverage_line",
+    "coverage_text",
+    "read_coverage",
+    "rebuild_coverage",
+    "write_coverage",
+]
 
 _NEAR_DUPLICATE = 0.9
 _MOST_TYPES = 8
 _MOST_POINTS = 2_000
 _SAMPLE = 500
 _LABEL_CHARS = 100
+_REGIONS = 12
+_UNLIKE = 0.1
+"""Ours: a source less similar than this to every row shares next to no words with them, though one names it."""
 
 
 @dataclass(frozen=True)
@@ -57,8 +69,14 @@ class Coverage:
     """What a run covers, with what it takes to draw it."""
 
     report: CoverageReport
+    topics: TopicMap
     points: tuple[Point, ...] = ()
     """Sources and questions on a plane; empty without scikit-learn."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return everything as plain JSON: the report, the share of cells that are filled, the points."""
+        shown = [point.to_json() for point in self.points]
+        return {**self.report.to_json(), "filled": self.report.filled, "points": shown}
 
     def heat_map(self) -> str:
         """Return the cells as SVG."""
@@ -80,14 +98,26 @@ def coverage_text(folder: Path) -> str:
 
 def coverage_json(folder: Path) -> dict[str, Any]:
     """Return the same as plain JSON."""
-    found = read_coverage(folder)
-    return {**found.report.to_json(), "filled": found.report.filled, "points": [p.to_json() for p in found.points]}
+    return read_coverage(folder).to_json()
 
 
-def write_coverage(folder: Path) -> Path:
-    """Write `coverage.json` into the run folder and return its path."""
+def coverage_line(found: Coverage) -> str:
+    """Return the same as the one line of `coverage.json`, without its end."""
+    return json.dumps(found.to_json(), ensure_ascii=True, allow_nan=False)
+
+
+def write_coverage(folder: Path, found: Coverage | None = None) -> Path:
+    """Write `coverage.json` into the run folder and return its path.
+
+    Args:
+        folder: Of the run.
+        found: What `read_coverage` gave; None reads it.
+
+    Raises:
+        StoreError: It is not a run folder, or it cannot be written.
+    """
     path = folder / "coverage.json"
-    write_jsonl(path, [coverage_json(folder)])
+    write_jsonl(path, [(found or read_coverage(folder)).to_json()])
     return path
 
 
@@ -102,10 +132,15 @@ def read_coverage(folder: Path) -> Coverage:
         items = len(store.registered_items())
         sources = [source for id in store.sources() if (source := store.source(id)) is not None]
         kept = {name: store.get_meta(name) for name in ("topics_json", "targets_json", "protocol_json")}
+        refused = [json.loads(line) for line in store.refused_lines()]
+        plans = [payload for _, _, payload in store.events("plan")]
     topics = TopicMap.from_json(json.loads(kept["topics_json"])) if kept["topics_json"] else _topics(sources, rows)
     near = json.loads(kept["protocol_json"])["near_duplicate"] if kept["protocol_json"] else _NEAR_DUPLICATE
-    tries = list(_tries(claims, topics, near))
-    targets = _kept_targets(kept["targets_json"]) or _targets(topics, claims, rows, max(items, len(rows)))
+    wanted = _kept_targets(kept["targets_json"])
+    places = Places.of(topics, wanted)
+    rows = [places.respelled(row) for row in rows]
+    tries = list(tries_of(claims, places, near))
+    targets = wanted or _targets(topics, claims, rows, max(items, len(rows)))
     seen = _Vectors.of(sources, rows)
     found = _figures(rows, sources, targets, topics, seen)
     report = coverage_report(
@@ -113,13 +148,16 @@ def read_coverage(folder: Path) -> Coverage:
         topics,
         targets,
         tries=tries,
+        refusals=refusals_of(refused, claims, places, near),
+        steered=bool(wanted),
         saturation=saturation(tries),
-        regions=seen.regions(sources) if seen else (),
+        regions=seen.regions(sources, rows) if seen else (),
         figures=found,
         alarms=check_collapse(found),
         similarities=[reply.similarity for _, reply in claims if reply.nearest is not None],
     )
-    return Coverage(report, seen.points(sources, rows, report.regions) if seen else ())
+    report = report.model_copy(update={"batches": tuple(batches_of(plans, report.gaps))})
+    return Coverage(report, topics, seen.points(sources, rows, report.regions) if seen else ())
 
 
 @dataclass(frozen=True)
@@ -138,8 +176,11 @@ class _Vectors:
         texts = [f"{row.question} {row.context} {row.reference_answer}" for row in rows]
         return cls(embedder.embed_matrix([s.text for s in sources]), embedder.embed_matrix(texts)) if sources else None
 
-    def regions(self, sources: Sequence[Source]) -> tuple[Region, ...]:
-        return far_regions(self.sources, self.rows, [s.id for s in sources], [s.text for s in sources])
+    def regions(self, sources: Sequence[Source], rows: Sequence[Example]) -> tuple[Region, ...]:
+        """Return where no question is near: sources without a row, and those whose rows speak of something else."""
+        ids, used = [s.id for s in sources], {row.source.id for row in rows}
+        found = far_regions(self.sources, self.rows, ids, [s.text for s in sources], count=_REGIONS)
+        return tuple(region for region in found if region.source not in used or region.similarity < _UNLIKE)
 
     def points(self, sources: Sequence[Source], rows: Sequence[Example], empty: Sequence[Region]) -> tuple[Point, ...]:
         shown, newest = sources[:_MOST_POINTS], rows[-_MOST_POINTS:]
@@ -161,14 +202,6 @@ def _topics(sources: Sequence[Source], rows: Sequence[Example]) -> TopicMap:
         return topics_of(sources)
     of = {row.source.id: row.source.id.partition("#")[0] for row in rows}  # a run of before sources were kept
     return TopicMap(topics=(), of=of, made_by="documents-v1")
-
-
-def _tries(
-    claims: Sequence[tuple[CoverageAsk, CoverageReply]], topics: TopicMap, near: float
-) -> Iterator[tuple[Cell, bool]]:
-    for ask, reply in claims:
-        topic, kind = topics.topic_of(ask.meta.get("source", "")), ask.meta.get("question_type") or "any"
-        yield Cell(topic=topic, question_type=kind), reply.nearest is not None and reply.similarity >= near
 
 
 def _kept_targets(text: str | None) -> dict[Cell, int]:

@@ -142,10 +142,23 @@ def check(
 
 
 @app.command()
-def report(folder: RunFolderPath) -> None:
+def report(
+    folder: RunFolderPath,
+    html: Annotated[
+        bool, typer.Option("--html", help="Write report.html, one page for a browser that needs nothing else.")
+    ] = False,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", help="Where the page goes, if not into DIR.")
+    ] = None,
+) -> None:
     """Say what a run gave: yield, refusals by kind, gap, rounds, tokens, cost, time."""
     from autodata_cli.reporting import read_report, report_text
 
+    if html or out is not None:
+        from autodata_cli.report_page import write_report_page
+
+        typer.echo(str(write_report_page(folder, out)))
+        return
     typer.echo(report_text(read_report(folder)))
 
 
@@ -154,35 +167,58 @@ def export(
     folder: RunFolderPath,
     out: Annotated[Path, typer.Option("--out", metavar="FILE", help="File to write.")],
     format: Annotated[str, typer.Option("--format", metavar="FORMAT", help="jsonl or parquet.")] = "jsonl",
+    human: Annotated[
+        Path | None, typer.Option(metavar="FILE.jsonl", help="Rows that people wrote, to mix in at --share.")
+    ] = None,
+    map: Annotated[
+        list[str] | None,
+        typer.Option("--map", metavar="FIELD=PATH", help="Where a field of the human rows stands, such as question=q."),
+    ] = None,
+    share: Annotated[
+        float | None, typer.Option(min=0, max=0.99, metavar="SHARE", help="Of human rows in the file: 0.2 is a fifth.")
+    ] = None,
+    by: Annotated[
+        str, typer.Option("--by", metavar="WHAT", help="Keep the share within each topic or question_type; or none.")
+    ] = "topic",
+    seed: Annotated[int, typer.Option(min=0, metavar="K", help="Chooses human rows and the order.")] = 0,
+    evaluation: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="FILE.jsonl", help="Take out rows that stand in this evaluation set. Repeatable."),
+    ] = None,
 ) -> None:
     """Write the accepted rows to a file."""
-    from autodata_adapters.stores import write_jsonl
-    from autodata_cli.reporting import open_finished_run
+    from autodata_adapters.sources.mapped import parse_mapping
+    from autodata_cli.exporting import FORMATS, STRATA, Export, export_rows, export_text
 
-    if format not in ("jsonl", "parquet"):
-        raise typer.BadParameter(f"unknown format {format!r}; known: jsonl, parquet", param_hint="--format")
-    with open_finished_run(folder) as store:
-        rows = [example.to_json() for example in store.examples()]
-    if format == "parquet":
-        from autodata_adapters.exports import write_parquet
-
-        write_parquet(out, rows)
-    else:
-        write_jsonl(out, rows)
-    typer.echo(f"{len(rows)} rows in {out}")
+    for name, value, known in (("--format", format, FORMATS), ("--by", by, STRATA)):
+        if value not in known:
+            raise typer.BadParameter(f"unknown {value!r}; known: {', '.join(known)}", param_hint=name)
+    if (human is None) != (share is None):
+        raise typer.BadParameter("--human FILE and --share SHARE go together: which rows, and how many of them")
+    job = Export(folder, out, format, human, share or 0.0, by, seed, tuple(evaluation or ()), parse_mapping(map or ()))
+    typer.echo(export_text(export_rows(job)))
 
 
 @app.command()
 def coverage(
     folder: RunFolderPath,
+    json: Annotated[bool, typer.Option("--json", help="Print the report as one line of JSON.")] = False,
     rebuild: Annotated[bool, typer.Option("--rebuild", help="Make the index of questions anew from the run.")] = False,
 ) -> None:
-    """Say which questions were tried and kept, and which sources have none."""
-    from autodata_cli.covering import coverage_text, rebuild_coverage
+    """Say what a run covers and lacks, and what to do. Writes coverage.json where the folder lets it."""
+    from autodata_cli.covering import coverage_line, read_coverage, rebuild_coverage, write_coverage
+    from autodata_core.coverage import report_text
 
     if rebuild:
-        typer.echo(f"{rebuild_coverage(folder)} questions in {folder / 'coverage'}")
-    typer.echo(coverage_text(folder))
+        typer.echo(f"{rebuild_coverage(folder)} questions in {folder / 'coverage'}", err=json)
+    found = read_coverage(folder)
+    typer.echo(coverage_line(found) if json else report_text(found.report))
+    try:
+        path = write_coverage(folder, found)
+    except AutodataError as error:
+        typer.echo(f"not kept: {error}", err=True)  # a folder that may only be read can be looked at all the same
+    else:
+        typer.echo(f"wrote {path}", err=True)
 
 
 @app.command()
@@ -259,21 +295,22 @@ def optimize(
     out: Annotated[
         Path, typer.Option("--out", metavar="DIR", help="Folder of the search; the same command resumes it.")
     ],
-    iterations: Annotated[int, typer.Option(min=0, max=100_000, metavar="N", help="Changes to try.")] = 40,
+    iterations: Annotated[
+        int | None, typer.Option(min=0, max=100_000, metavar="N", help="Changes to try; 40 where nothing is said.")
+    ] = None,
     budget_usd: Annotated[float | None, typer.Option(min=0, help="Most money, in place of the recipe's.")] = None,
     seed: Annotated[
-        int, typer.Option(min=0, max=2**31 - 1, metavar="K", help="Of splits, selection and evaluations.")
-    ] = 0,
+        int | None, typer.Option(min=0, max=2**31 - 1, metavar="K", help="Of splits, selection and evaluations.")
+    ] = None,
     ask: Annotated[bool, typer.Option("--ask", help="Let a person decide on every change that is better.")] = False,
     target: Annotated[
         float | None, typer.Option(min=0.01, max=1, help="Acceptance on validation that is enough.")
     ] = None,
-    concurrency: Annotated[int, typer.Option(min=1, max=1024, help="Evaluations in flight at once.")] = 8,
+    concurrency: Annotated[int | None, typer.Option(min=1, max=1024, help="Evaluations in flight at once.")] = None,
 ) -> None:
-    """Search a better recipe, and measure it once on sources that no decision saw."""
+    """Search a better recipe, and measure it once on sources that no decision saw. Options go before [optimize]."""
     from autodata_cli.optimizing import Optimize, ask_on_terminal, optimize_recipe, result_text
     from autodata_cli.workspace import open_workspace
-    from autodata_core.meta.search import SearchSettings
 
     def read(prompt: str) -> str:
         typer.echo(f"{prompt}: ", nl=False)
@@ -287,12 +324,13 @@ def optimize(
             change = " ".join(event["what"].split())[:60] or "–"
             typer.echo(f"{event['iteration']:>4}  {event['result']:<11}{change:<62}{event['reason'][:80]}", err=True)
 
+    workspace = open_workspace(recipe)
+    said = {"iterations": iterations, "seed": seed, "target": target, "concurrency": concurrency}
     job = Optimize(
-        open_workspace(recipe),
+        workspace,
         out,
-        SearchSettings(iterations=iterations, seed=seed, target=target),
+        workspace.file.optimize.model_copy(update={name: value for name, value in said.items() if value is not None}),
         budget_usd=budget_usd,
-        concurrency=concurrency,
         ask=ask_on_terminal(read, typer.echo) if ask else None,
         on_event=hear,
     )

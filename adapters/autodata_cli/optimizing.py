@@ -55,7 +55,6 @@ class Optimize:
     out: Path
     settings: SearchSettings = field(default_factory=SearchSettings)
     budget_usd: float | None = None
-    concurrency: int = 8
     ask: Ask | None = None
     on_event: Callable[[dict[str, Any]], None] = lambda event: None
     budget: Budget = field(default_factory=Budget)
@@ -77,6 +76,8 @@ class OptimizeResult:
     """By part."""
     cost_usd: float
     calls: int
+    in_force: str = ""
+    """Version; a person may have gone back since the test."""
     exit_code: int = 0
 
 
@@ -122,7 +123,6 @@ def optimize_recipe(job: Optimize) -> OptimizeResult:
             settings=job.settings,
             log=log,
             budget=job.budget,
-            concurrency=job.concurrency,
             ask=job.ask is not None,
             on_version=_keeper(registry),
             on_event=job.on_event,
@@ -147,6 +147,7 @@ def optimize_recipe(job: Optimize) -> OptimizeResult:
             evaluations=Counter(evaluation.part for evaluation in log.evaluations()),
             cost_usd=job.budget.spent.cost_usd,
             calls=job.budget.spent.calls,
+            in_force=registry.head() if registry.moves() else "",
             exit_code=0 if job.signal is None else 128 + job.signal,
         )
         _write_report(result)
@@ -288,7 +289,7 @@ def result_text(result: OptimizeResult) -> str:
         chosen = report.finalist.chosen
         if chosen != report.finalist.baseline:
             lines.append(_line("objective", _interval(report)))
-            force = "in force" if report.significant and report.acceptance.gain > 0 else "kept, and not in force"
+            force = "in force" if result.in_force == chosen else f"kept; in force is {result.in_force[:12]}"
             lines.append(_line("version", f"{chosen[:12]} {force}"))
             lines.append(_line("notes", str(result.folder / "recipes" / f"{chosen}.md")))
     if result.stopped:

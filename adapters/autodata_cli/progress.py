@@ -48,6 +48,8 @@ class Display:
         """Take up an event of the run. Called from worker threads too."""
         if event["kind"] == "stopping" and sys.stderr.isatty():
             self._console.print(Text("stopping: finishing what is in flight (again to leave at once)"))
+        if event["kind"] == "alarm":  # rare, and worth a line in a log too
+            self._console.print(Text(f"mind: the questions become alike ({event['text']}); see `autodata coverage`"))
         if event["kind"] != "finished":
             return
         counts = self._run.progress.counts

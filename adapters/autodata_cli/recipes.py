@@ -7,7 +7,8 @@ from pathlib import Path
 
 from autodata_adapters.stores.recipes import RecipeRegistry
 from autodata_core.errors import RecipeError
-from autodata_core.meta.notes import notes_for, notes_text, recipe_diff
+from autodata_core.meta.notes import notes_for, recipe_diff
+from autodata_core.meta.notes_page import notes_text
 from autodata_core.ready import READY
 from autodata_core.recipe import Recipe
 

@@ -36,7 +36,7 @@ from autodata_core.ports import (
 )
 from autodata_core.recipe import EvaluationProtocol, Recipe, Rules
 from autodata_core.recipe_file import RecipeFile
-from autodata_core.records import ModelIdentity, Role, Source
+from autodata_core.records import Aim, ModelIdentity, Role, Source
 from autodata_core.rows import example_from
 
 __all__ = ["Journal", "ReplayResult", "Replayed", "replay_items", "replay_run"]
@@ -149,10 +149,15 @@ def replay_items(journal: Journal, protocol: EvaluationProtocol, sources: Mappin
         rules = Rules(recipe, protocol)
         journal.errors = 0
         try:
-            state = _play(journal, rules, source, start(source, item=item.id, run=run, fence_key=fence_key))
+            state = _play(journal, rules, source, _first(source, item, run, fence_key))
             yield Replayed(item, state, rules, source, _difference(item, state, journal.errors))
         except AutodataError as error:
             yield Replayed(item, None, rules, source, f"does not follow from its recorded calls: {error}.")
+
+
+def _first(source: Source, item: FinishedItem, run: str, fence_key: str) -> ItemState:
+    aim = item.state.get("aim")  # a part of the first prompt, so a changed one follows from no recorded call
+    return start(source, item=item.id, run=run, fence_key=fence_key, aim=Aim.from_json(aim) if aim else None)
 
 
 def _recipe(version: str, text: str) -> Recipe | None:

@@ -120,7 +120,10 @@ def report_text(report: Report) -> str:
         lines.append(_line("no question" if n == 0 else "", line[:150]))
     if report.possibly_billed_twice:
         lines.append(
-            _line("repeated", f"{report.possibly_billed_twice} calls may have been billed twice after a crash")
+            _line(
+                "repeated",
+                f"{report.possibly_billed_twice} calls may have been billed twice, after a crash or where no answer came",
+            )
         )
     if report.stopped:
         lines.append(_line("stopped", f"{report.stopped}; the same command goes on"))

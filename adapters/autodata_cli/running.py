@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from autodata_adapters.coverage import ChromaCoverage, create_embedder
+from autodata_adapters.coverage import ChromaCoverage, WithoutKnown, create_embedder
 from autodata_adapters.stores import (
     RecordedCoverage,
     RunFolder,
@@ -26,6 +26,7 @@ from autodata_adapters.stores import (
 from autodata_cli.binding import bind, fork
 from autodata_cli.learning import first_recipe, keep_learned, note_study, token_counter
 from autodata_cli.run_cards import write_card
+from autodata_cli.steering import known_texts, monitor_of, steering_of
 from autodata_cli.workspace import Workspace
 from autodata_core.budget import Budget
 from autodata_core.calls import JournaledModel
@@ -35,7 +36,7 @@ from autodata_core.ports import CoverageMap, Model, NoCoverage
 from autodata_core.recipe import Recipe
 from autodata_core.records import Example
 from autodata_langgraph import Dataset, Progress, agenerate
-from autodata_langgraph.dataset_graph import BATCH
+from autodata_langgraph.dataset_graph import BATCH, Behind
 from autodata_langgraph.runner import Event
 
 __all__ = ["Run", "RunResult", "run_recipe"]
@@ -130,11 +131,13 @@ def _write_files(run: Run, folder: RunFolder, store: SqliteRunStore) -> None:
     write_card(folder.path, store, run.workspace.rules, run.workspace.sources.sources)
 
 
-def _go_on(run: Run, store: SqliteRunStore) -> tuple[int, Recipe]:
-    """Return how many items lie behind, in whole batches, and the recipe in force after them."""
+def _go_on(run: Run, store: SqliteRunStore) -> Behind:
+    """Return where the run goes on: how many items lie behind, in whole batches, and the recipe in force after them."""
     progress, recipe = run.progress, first_recipe(run.workspace, store)
     progress.limit = run.limit
-    planned = {int(p["planned"]): str(p["version"]) for _, _, p in store.events("batch")}
+    batches = {int(p["planned"]): p for _, _, p in store.events("batch")}
+    planned = {number: str(batch["version"]) for number, batch in batches.items()}
+    plans = {int(p["first"]): p for _, _, p in store.events("plan")}
     recipes = store.recipes()
     behind = store.first_open_item() // BATCH * BATCH
     if behind and planned.get(behind) not in recipes:
@@ -145,24 +148,38 @@ def _go_on(run: Run, store: SqliteRunStore) -> tuple[int, Recipe]:
         if run.limit is not None and progress.accepted >= run.limit:
             progress.stop("limit")
     store.use_recipe(recipe.version, json.dumps(recipe.to_json()))
-    return behind, recipe
+    return Behind(behind, recipe, batches, plans)
+
+
+def _keep_plan(event: Event, store: SqliteRunStore) -> None:
+    """Keep what was planned before anything of it is asked; what was planned stays planned."""
+    if not event["recorded"]:
+        kept = {name: event[name] for name in ("first", "items", "open", "gaps", "closing")}
+        store.event("plan", payload=kept)
+        crashpoint("plan.recorded")
+    store.register_items(event["assignments"])
 
 
 async def _produce(run: Run, folder: RunFolder, store: SqliteRunStore) -> Dataset:
     workspace = run.workspace
     coverage = _coverage(workspace, folder, store)
-    after = _go_on(run, store)
+    behind = _go_on(run, store)
     next_write = 0.0
 
     def on_event(event: Event) -> None:
         nonlocal next_write
         if event["kind"] == "finished":
             folder.check_space()
+        if event["kind"] == "plan":
+            _keep_plan(event, store)
+        if event["kind"] == "alarm":
+            store.event("alarm", payload={name: value for name, value in event.items() if name != "kind"})
         if event["kind"] == "study":
             note_study(event, store)
         if event["kind"] == "batch":
             crashpoint("study.done")
-            store.use_recipe(event["version"], json.dumps(event["recipe"]), planned=event["planned"])
+            ended = {name: event[name] for name in ("digests", "tries", "alarms")}
+            store.use_recipe(event["version"], json.dumps(event["recipe"]), planned=event["planned"], ended=ended)
         if event["kind"] == "batch" and time.monotonic() >= next_write:  # can be read while the run goes on
             began = time.monotonic()
             write_dataset(store, folder.path)
@@ -185,7 +202,9 @@ async def _produce(run: Run, folder: RunFolder, store: SqliteRunStore) -> Datase
             progress=run.progress,
             count_tokens=token_counter(workspace.file.models.challenger),
             on_event=on_event,
-            after=after,
+            steering=steering_of(workspace, store),
+            monitor=monitor_of(workspace),
+            behind=behind,
         )
     )
     _watch_signals(run, task)
@@ -256,8 +275,23 @@ class _Coverage:
 
 def _coverage(workspace: Workspace, folder: RunFolder, store: SqliteRunStore) -> _Coverage:
     """Return the coverage map with its recorded decisions."""
-    table = workspace.file.coverage
-    if table.embedder == "none":
+    wanted = len(workspace.sources.sources) * workspace.file.sources.examples_per_source
+    if store.first_open_item() >= wanted:  # nothing will be asked, and reading a large index takes seconds
         return _Coverage(RecordedCoverage(NoCoverage(), store), lambda: None)
+    table, known = workspace.file.coverage, known_texts(workspace)
+
+    def guarded(map: CoverageMap, close: Callable[[], None]) -> _Coverage:
+        recorded = RecordedCoverage(map if known is None else WithoutKnown(map, known), store)
+
+        def close_both() -> None:
+            try:
+                recorded.wait()
+            finally:
+                close()
+
+        return _Coverage(recorded, close_both)
+
+    if table.embedder == "none":
+        return guarded(NoCoverage(), lambda: None)
     chroma = ChromaCoverage(folder.coverage, create_embedder(table.embedder, workspace.base_dir))
-    return _Coverage(RecordedCoverage(chroma, store), chroma.close)
+    return guarded(chroma, chroma.close)

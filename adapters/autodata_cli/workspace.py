@@ -13,6 +13,8 @@ from autodata_adapters.objects import ObjectNotFoundError, load_object
 from autodata_adapters.sources import LoadedSources, load_from_object, load_sources
 from autodata_adapters.verifiers import create_verifiers
 from autodata_cli.recipes import start_of
+from autodata_core.budget import Budget
+from autodata_core.calls import check_reply_bound
 from autodata_core.domains import DOMAINS, Domain
 from autodata_core.errors import BudgetError, RecipeError, shorten
 from autodata_core.ports import Model, Verifier
@@ -54,20 +56,20 @@ class Workspace:
         return self.path.parent
 
     def check_prices(self, usd: float | None) -> None:
-        """Refuse a budget in money that cannot be kept.
+        """Refuse a budget that cannot be kept.
 
         Raises:
-            BudgetError: A model has no price.
+            BudgetError: A model has no price, or is told no bound on its replies where a ceiling depends on it.
         """
-        if usd is None:
-            return
+        budget = Budget(usd=usd, tokens=self.file.budget.tokens)
         for role, prices in self.prices.items():
-            if prices.price_in is None or prices.price_out is None:
+            if usd is not None and (prices.price_in is None or prices.price_out is None):
                 raise BudgetError(
                     f"A budget in US dollars needs the price of every model, and {role!r} ({self.models[role].identity.name}) "
                     f"has none. Give [models.options.{role}] price_in and price_out in US dollars per million tokens "
                     "(0 if it is free)."
                 )
+            check_reply_bound(self.models[role].identity, budget, priced=bool(prices.price_in or prices.price_out))
 
 
 def open_workspace(path: Path, *, models: Callable[[RecipeFile], Mapping[Role, Model]] | None = None) -> Workspace:

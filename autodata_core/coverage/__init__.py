@@ -3,7 +3,8 @@
 rows + topics → cells → gaps against targets → plan of the next batch → measured again
 """
 
-from autodata_core.coverage.batches import Batch, Steering
+from autodata_core.coverage.advising import Advice
+from autodata_core.coverage.batches import Batch, Digest, Steering, Tried, digest_of
 from autodata_core.coverage.cells import (
     ANY,
     BANDS,
@@ -21,21 +22,26 @@ from autodata_core.coverage.drawing import Point, heat_map_svg, map_svg
 from autodata_core.coverage.guidance import Nearby, key_terms, shared_terms, steering_text
 from autodata_core.coverage.lacking import Closing, Gap, gaps, measure
 from autodata_core.coverage.mixing import Mixed, mix
+from autodata_core.coverage.monitoring import CollapseMonitor
 from autodata_core.coverage.planning import Planned, plan
 from autodata_core.coverage.repeating import Saturation, saturated_cells, saturation
-from autodata_core.coverage.reporting import CoverageReport, Region, coverage_report, report_text
+from autodata_core.coverage.reporting import CoverageReport, Region, coverage_report
 from autodata_core.coverage.targets import TargetLine, grid, proportional, tabled, uniform
+from autodata_core.coverage.wording import report_text
 
 __all__ = [
     "ANY",
     "BANDS",
     "OTHER",
+    "Advice",
     "Alarm",
     "Band",
     "Batch",
     "Cell",
     "Closing",
+    "CollapseMonitor",
     "CoverageReport",
+    "Digest",
     "Figures",
     "Gap",
     "Limit",
@@ -49,11 +55,13 @@ __all__ = [
     "TargetLine",
     "Topic",
     "TopicMap",
+    "Tried",
     "band_of",
     "cell_of",
     "check_collapse",
     "count_cells",
     "coverage_report",
+    "digest_of",
     "figures",
     "gaps",
     "grid",

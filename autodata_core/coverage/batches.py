@@ -10,16 +10,18 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from autodata_core.coverage.cells import Cell, TopicMap, band_of
+from pydantic import StrictBool, StrictStr
+
+from autodata_core.coverage.cells import ANY, Band, Cell, TopicMap, band_of
 from autodata_core.coverage.guidance import Nearby, key_terms, shared_terms, steering_text
 from autodata_core.coverage.lacking import Closing, Gap, gaps, measure
 from autodata_core.coverage.planning import Planned, plan
-from autodata_core.coverage.repeating import Saturation, saturated_cells, saturation
-from autodata_core.item import ItemState
-from autodata_core.records import ReasonKind, Round, Source
+from autodata_core.coverage.repeating import Repeats, Saturation, saturated_cells
+from autodata_core.item import ItemState, item_id
+from autodata_core.records import Aim, ReasonKind, Record, Source
 from autodata_core.scoring import attempt_score
 
-__all__ = ["Batch", "Steering"]
+__all__ = ["Batch", "Digest", "Steering", "Tried", "digest_of"]
 
 _NEARBY = 24
 """Questions per topic that a challenger's text is made of, the newest."""
@@ -27,13 +29,53 @@ _OTHERS = 32
 """Sources whose words a challenger's text is compared with before it is used."""
 
 
+class Tried(Record):
+    """One question that was tried, as far as coverage wants to know it."""
+
+    question: StrictStr
+    question_type: StrictStr
+    duplicate: StrictBool = False
+    band: Band | None = None
+    """Measured difficulty of an accepted one; None of one that was refused."""
+
+
+class Digest(Record):
+    """A finished item in short: enough to plan by, so that a resumed run need not read its items again."""
+
+    item: StrictStr
+    source: StrictStr
+    tried: tuple[Tried, ...] = ()
+
+    @property
+    def accepted(self) -> tuple[Tried, ...]:
+        return tuple(one for one in self.tried if one.band is not None)
+
+
+def digest_of(item: ItemState) -> Digest:
+    """Return a finished item in short."""
+    tried = []
+    for round_ in item.history:
+        if (candidate := round_.candidate) is None:
+            continue
+        weak = [attempt_score(a, candidate.rubric) for a in round_.weak if a.outcome == "scored"]
+        tried.append(
+            Tried(
+                question=candidate.question,
+                question_type=candidate.question_type,
+                duplicate=any(reason.kind == ReasonKind.DUPLICATE for reason in round_.verdict.reasons),
+                band=band_of(weak) if round_.verdict.accepted else None,
+            )
+        )
+    return Digest(item=item.item, source=item.source_id, tried=tuple(tried))
+
+
 @dataclass(frozen=True)
 class Batch:
     """The next items, with what each challenger is told."""
 
     planned: tuple[Planned, ...]
-    texts: tuple[str, ...]
-    """`texts[i]` goes to the challenger of `planned[i]`; empty when there is nothing to say."""
+    aims: tuple[Aim, ...]
+    """`aims[i]` goes to the challenger of `planned[i]`."""
     gaps: tuple[Gap, ...]
     """As they were when the batch was planned."""
     closing: Closing | None
@@ -48,27 +90,33 @@ class Steering:
     topics: TopicMap
     targets: Mapping[Cell, int]
     types: tuple[str, ...] = ()
-    """Question types of the domain."""
+    """Question types that the grid names; a type spelled in another case or with other separators is the same."""
     exploration: float = 0.1
     seed: int = 0
     most_per_source: int | None = None
     far: Callable[[Sequence[str]], Sequence[str]] = lambda questions: ()
     """Names sources that no question is near, from all questions so far; an adapter has the vectors."""
     _counts: Counter[Cell] = field(default_factory=Counter, init=False, repr=False)
-    _tries: list[tuple[Cell, bool]] = field(default_factory=list, init=False, repr=False)
+    _repeats: Repeats = field(default_factory=Repeats, init=False, repr=False)
     _near: dict[str, deque[Nearby]] = field(default_factory=dict, init=False, repr=False)
     _questions: list[str] = field(default_factory=list, init=False, repr=False)
     _seen: set[str] = field(default_factory=set, init=False, repr=False)
     _used: Counter[str] = field(default_factory=Counter, init=False, repr=False)
+    _wanted: dict[str, Cell] = field(default_factory=dict, init=False, repr=False)
+    _vain: Counter[Cell] = field(default_factory=Counter, init=False, repr=False)
     _before: tuple[Gap, ...] | None = field(default=None, init=False, repr=False)
 
     @cached_property
-    def _texts(self) -> Mapping[str, str]:
-        return {source.id: source.text for source in self.sources}
+    def _by_id(self) -> Mapping[str, Source]:
+        return {source.id: source for source in self.sources}
 
     @cached_property
     def _shared(self) -> frozenset[str]:
-        return shared_terms(self._texts)
+        return shared_terms({source.id: source.text for source in self.sources})
+
+    @cached_property
+    def _spelled(self) -> Mapping[str, str]:
+        return {_folded(name): name for name in self.types}
 
     @property
     def counts(self) -> Mapping[Cell, int]:
@@ -76,21 +124,42 @@ class Steering:
         return self._counts
 
     @property
+    def by_topic(self) -> Mapping[object, int]:
+        """Accepted rows per topic that should have some."""
+        found: Counter[object] = Counter({cell.topic: 0 for cell in self.targets})
+        for cell, count in self._counts.items():
+            found[cell.topic] += count
+        return found
+
+    @property
     def saturation(self) -> tuple[Saturation, ...]:
-        return saturation(self._tries)
+        return self._repeats.saturation()
 
     @property
     def gaps(self) -> tuple[Gap, ...]:
         """What is lacking now, ranked."""
-        return gaps(self._counts, self.targets, saturated_cells(self.saturation))
+        return gaps(self._counts, self.targets, saturated_cells(self.saturation), self._vain)
 
-    def learn(self, item: ItemState) -> None:
+    def learn(self, item: Digest) -> None:
         """Take up a finished item, once. Call it in the order of the plan."""
-        if item.item in self._seen or item.source_id not in self.topics.of:
+        if item.item in self._seen or item.source not in self.topics.of:
             return
         self._seen.add(item.item)
-        for round_ in item.history:
-            self._learn_round(item.source_id, round_)
+        topic = self.topics.topic_of(item.source)
+        wanted, came = self._wanted.pop(item.item, None), False
+        for tried in item.tried:
+            kind = self._spelled.get(_folded(tried.question_type), tried.question_type)
+            cell = Cell(topic=topic, question_type=kind)
+            self._repeats.note(cell, tried.duplicate)
+            near = Nearby(item.source, kind, key_terms(tried.question))
+            self._near.setdefault(topic, deque(maxlen=_NEARBY)).append(near)
+            self._questions.append(tried.question)
+            if tried.band is not None:
+                there = cell.model_copy(update={"band": tried.band})
+                self._counts[there] += 1
+                came = came or (wanted is not None and wanted.holds(there))
+        if wanted is not None:
+            self._vain[wanted] = 0 if came else self._vain[wanted] + 1
 
     def batch(self, size: int) -> Batch:
         """Return the next items and remember that they are planned."""
@@ -105,36 +174,39 @@ class Steering:
             far=self.far(self._questions),
             most_per_source=self.most_per_source,
         )
-        self._used.update(one.source for one in planned)
         closing = None if self._before is None else measure(self._before, lacking)
+        self._remember(planned, lacking)
+        return Batch(planned, tuple(self._aim(one) for one in planned), lacking, closing)
+
+    def recall(self, planned: Sequence[Planned]) -> None:
+        """Remember a batch that an earlier process planned, after learning what came before it."""
+        self._remember(planned, self.gaps)
+
+    def _remember(self, planned: Sequence[Planned], lacking: tuple[Gap, ...]) -> None:
+        self._used.update(one.source for one in planned)
         self._before = lacking
-        return Batch(planned, tuple(self._text(one) for one in planned), lacking, closing)
+        for one in planned:
+            if one.cell is not None:
+                self._wanted[item_id(self._by_id[one.source], one.slot)] = one.cell
 
-    def _learn_round(self, source: str, round_: Round) -> None:
-        candidate = round_.candidate
-        if candidate is None:
-            return
-        topic = self.topics.topic_of(source)
-        cell = Cell(topic=topic, question_type=candidate.question_type)
-        self._tries.append((cell, any(reason.kind == ReasonKind.DUPLICATE for reason in round_.verdict.reasons)))
-        near = Nearby(source, candidate.question_type, key_terms(candidate.question))
-        self._near.setdefault(topic, deque(maxlen=_NEARBY)).append(near)
-        self._questions.append(candidate.question)
-        if round_.verdict.accepted:
-            weak = [attempt_score(a, candidate.rubric) for a in round_.weak if a.outcome == "scored"]
-            self._counts[cell.model_copy(update={"band": band_of(weak)})] += 1
-
-    def _text(self, planned: Planned) -> str:
+    def _aim(self, planned: Planned) -> Aim:
         topic = self.topics.topic_of(planned.source)
         nearby = tuple(self._near.get(topic, ()))
         # What is named comes from these sources; the challenger's own may be quoted to it.
         others = dict.fromkeys(one.source for one in nearby if one.source != planned.source)
         terms = next((known.terms for known in self.topics.topics if known.name == topic), ())
-        return steering_text(
+        text = steering_text(
             planned.cell,
             nearby,
             terms=terms,
             shared=self._shared,
             types=self.types,
-            others=[self._texts[source] for source in list(others)[-_OTHERS:]],
+            others=[self._by_id[source].text for source in list(others)[-_OTHERS:]],
         )
+        cell = planned.cell or Cell(topic=topic)
+        kind = "" if cell.question_type == ANY else cell.question_type
+        return Aim(topic=topic, question_type=kind, band=cell.band, text=text)
+
+
+def _folded(name: str) -> str:
+    return "".join(c for c in name.casefold() if c.isalnum())

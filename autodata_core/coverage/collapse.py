@@ -20,6 +20,7 @@ from autodata_core.records import Record
 
 __all__ = [
     "DEFAULT_LIMITS",
+    "LEAST_TEXTS",
     "Alarm",
     "Figures",
     "Limit",
@@ -106,7 +107,7 @@ DEFAULT_LIMITS = (
 )
 """Ours, for questions compared with human ones; give your own where your data differ. See docs/coverage.md."""
 
-_LEAST_TEXTS = 20
+LEAST_TEXTS = 20
 """Fewer texts say nothing about variety."""
 
 
@@ -128,7 +129,7 @@ def figures(
         vendi_score: Of the same sample, see `vendi`; an adapter has the eigenvalues.
     """
     count = None if similarities is None else len(similarities)
-    if len(texts) < _LEAST_TEXTS:
+    if len(texts) < LEAST_TEXTS:
         return Figures(texts=len(texts), cell_entropy=None if cells is None else cell_entropy(cells))
     against = bool(baseline)
     return Figures(

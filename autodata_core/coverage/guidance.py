@@ -105,7 +105,7 @@ def steering_text(
     subjects = Counter(term for one in nearby for term in one.terms if term in shared)
     # In the order of the alphabet, so that no sentence shows through.
     about = sorted(term for term, _ in _ranked(subjects)[:_MOST_TERMS])
-    topic = sorted(term for term in terms if term in shared)[:5]
+    topic = sorted([term for term in terms if term in shared][:5])
     while True:
         text = _compose(cell, may_name, topic, there, about, len(nearby))
         if len(text) <= MOST_CHARS and not quotes(text, others):
@@ -126,13 +126,10 @@ def _compose(
         wanted.append(f"on this subject ({', '.join(topic)})")
     if cell is not None and cell.band in _BANDS:
         wanted.append(_BANDS[cell.band])
-    parts = [f"The data set lacks a question {', '.join(wanted)}. Write that one if the source can carry it."] * bool(
-        wanted
-    )
+    parts = [f"Lacking: a question {', '.join(wanted)}."] * bool(wanted)
     if there or about:
         exist = f"Near it exist {near} questions" + (f": {', '.join(there)}" if there else "")
         parts.append(exist + (f"; they are about {', '.join(about)}" if about else "") + ".")
-        parts.append("Ask about something else in this source.")
     return " ".join(parts)
 
 

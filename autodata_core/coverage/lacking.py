@@ -13,6 +13,10 @@ from autodata_core.records import Record
 __all__ = ["Closing", "Gap", "gaps", "measure"]
 
 
+_VAIN = 4
+"""Ours: so many items in vain weigh as much as a row."""
+
+
 class Gap(Record):
     """A cell that has fewer rows than it should."""
 
@@ -21,6 +25,8 @@ class Gap(Record):
     target: StrictInt = Field(ge=1)
     saturated: StrictBool = False
     """What is asked here repeats what exists; more tries would be paid for nothing."""
+    vain: StrictInt = Field(default=0, ge=0)
+    """Items asked for it since the last one that gave it a row."""
 
     @property
     def missing(self) -> int:
@@ -30,6 +36,14 @@ class Gap(Record):
     def filled(self) -> Fraction:
         """Share of the target that is there, in [0, 1]."""
         return min(Fraction(self.have, self.target), Fraction(1))
+
+    @property
+    def standing(self) -> Fraction:
+        """Place in the queue, the lowest first: how full it is, where four items in vain count as one row.
+
+        A cell that nothing fills falls behind those that can be filled, and comes back when they are full.
+        """
+        return self.filled + Fraction(self.vain, _VAIN * self.target)
 
 
 class Closing(Record):
@@ -52,21 +66,26 @@ class Closing(Record):
 
 
 def gaps(
-    counts: Mapping[Cell, int], targets: Mapping[Cell, int], saturated: Container[Cell] = frozenset()
+    counts: Mapping[Cell, int],
+    targets: Mapping[Cell, int],
+    saturated: Container[Cell] = frozenset(),
+    vain: Mapping[Cell, int] | None = None,
 ) -> tuple[Gap, ...]:
-    """Return the cells below their target: the emptiest first, among equals the one that lacks most; saturated ones last.
+    """Return the cells below their target by their standing, among equals the one that lacks most; saturated ones last.
 
     Args:
         counts: Accepted rows per cell.
         targets: Rows wanted per cell; a cell of `any` takes all that it holds.
         saturated: Cells without difficulty (`Cell.pair`) where tries repeat what exists.
+        vain: Items asked for a cell since its last row.
     """
+    vain = vain or {}
     found = [
-        Gap(cell=cell, have=there, target=target, saturated=cell.pair in saturated)
+        Gap(cell=cell, have=there, target=target, saturated=cell.pair in saturated, vain=vain.get(cell, 0))
         for cell, target in targets.items()
         if (there := have(counts, cell)) < target
     ]
-    return tuple(sorted(found, key=lambda gap: (gap.saturated, gap.filled, -gap.missing, gap.cell.order)))
+    return tuple(sorted(found, key=lambda gap: (gap.saturated, gap.standing, -gap.missing, gap.cell.order)))
 
 
 def measure(before: Sequence[Gap], after: Sequence[Gap]) -> Closing:

@@ -110,18 +110,18 @@ def plan(
 
 def _towards(gaps: Sequence[Gap], sources: _Sources, size: int) -> list[Planned]:
     """Fill the emptiest cell, count it as one fuller, and look again."""
-    open_ = [(gap.filled, -gap.missing, n, gap.have) for n, gap in enumerate(gaps) if not gap.saturated]
+    open_ = [(gap.standing, -gap.missing, n, gap.have) for n, gap in enumerate(gaps) if not gap.saturated]
     heapq.heapify(open_)
     made: list[Planned] = []
     while open_ and len(made) < size:
-        _, _, n, there = heapq.heappop(open_)
+        standing, _, n, there = heapq.heappop(open_)
         gap = gaps[n]
         taken = sources.take(gap.cell.topic)
         if taken is None:  # nobody is left who could carry it
             continue
         made.append(Planned(source=taken[0], slot=taken[1], cell=gap.cell))
         if there + 1 < gap.target:
-            heapq.heappush(open_, (Fraction(there + 1, gap.target), there + 1 - gap.target, n, there + 1))
+            heapq.heappush(open_, (standing + Fraction(1, gap.target), there + 1 - gap.target, n, there + 1))
     return made
 
 

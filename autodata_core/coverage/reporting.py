@@ -1,22 +1,34 @@
-"""The gap report: what a data set covers and lacks, as a record and as text for people. Reads nothing, decides nothing."""
+"""The gap report as a record: what a data set covers and lacks. Reads nothing, decides nothing; people read `wording`."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
-from pydantic import Field, StrictFloat, StrictInt, StrictStr
+from pydantic import Field, StrictBool, StrictFloat, StrictInt, StrictStr
 
+from autodata_core.coverage.advising import Advice, advise
 from autodata_core.coverage.cells import Cell, Topic, TopicMap, cell_of, count_cells, have
 from autodata_core.coverage.collapse import Alarm, Figures
-from autodata_core.coverage.lacking import Gap, gaps
+from autodata_core.coverage.lacking import Closing, Gap, gaps
 from autodata_core.coverage.repeating import Saturation, saturated_cells
 from autodata_core.records import Example, Record
 
-__all__ = ["CellLine", "CoverageReport", "Region", "coverage_report", "missing_skills", "report_text"]
+__all__ = [
+    "BatchLine",
+    "CellLine",
+    "CoverageReport",
+    "DocumentLine",
+    "Pointed",
+    "Region",
+    "coverage_report",
+    "document_of",
+    "missing_skills",
+]
 
-_SHOWN = 10
-"""Lines of a list that are shown; the rest is counted."""
+_DOCUMENTS = 200
+"""Documents in a report, those with the fewest rows; the rest is counted."""
+_PER_TOPIC = 12
 
 
 class CellLine(Record):
@@ -25,6 +37,23 @@ class CellLine(Record):
     cell: Cell
     have: StrictInt
     target: StrictInt
+    refused: dict[StrictStr, StrictInt] = Field(default_factory=dict)
+    """Refused questions of this topic and type by the kind of their first reason; their difficulty was not measured."""
+
+    @property
+    def tried(self) -> int:
+        """Questions that were asked for it."""
+        return self.have + sum(self.refused.values())
+
+
+class DocumentLine(Record):
+    """What one document has; its parts are taken together."""
+
+    document: StrictStr
+    parts: StrictInt
+    rows: StrictInt
+    refused: StrictInt
+    """Questions about it that were refused."""
 
 
 class Region(Record):
@@ -37,6 +66,29 @@ class Region(Record):
     """Other sources that lie there, the nearest first."""
     passage: StrictStr = ""
     """How the source begins, shortened, so that a person knows what it is."""
+
+
+class Pointed(Record):
+    """How many items of a batch were asked for one cell."""
+
+    cell: Cell
+    items: StrictInt
+
+
+class BatchLine(Record):
+    """What one batch of a steered run was pointed at, and what came of it."""
+
+    first: StrictInt
+    """Position of its first item in the run."""
+    items: StrictInt
+    exploring: StrictInt
+    """Items that were left to their source."""
+    pointed: tuple[Pointed, ...]
+    """Most items first."""
+    gaps_open: StrictInt | None = None
+    """Gaps when it was planned."""
+    closing: Closing | None = None
+    """What it closed; None until the next batch was planned."""
 
 
 class CoverageReport(Record):
@@ -54,6 +106,20 @@ class CoverageReport(Record):
     gaps: tuple[Gap, ...]
     """As ranked for the next batch."""
     saturation: tuple[Saturation, ...] = ()
+    refused: dict[StrictStr, StrictInt] = Field(default_factory=dict)
+    """All refused questions by the kind of their first reason."""
+    advice: tuple[Advice, ...] = ()
+    """What to do about the gaps, what would fill most first."""
+    steered: StrictBool = False
+    """Batches were planned from gaps. If not, the targets are a suggestion made afterwards."""
+    batches: tuple[BatchLine, ...] = ()
+    """Of a steered run, in order."""
+    documents: tuple[DocumentLine, ...] = ()
+    """Those with the fewest rows first, 200 at most."""
+    document_count: StrictInt = 0
+    documents_without_row: StrictInt = 0
+    topic_documents: dict[StrictStr, tuple[StrictStr, ...]] = Field(default_factory=dict)
+    """By topic: some of its documents, sorted."""
     sources: StrictInt
     unused: tuple[StrictStr, ...] = ()
     """Sources without a row, sorted."""
@@ -78,6 +144,9 @@ def coverage_report(
     targets: Mapping[Cell, int],
     *,
     tries: Iterable[tuple[Cell, bool]] = (),
+    refusals: Iterable[tuple[str, Cell, str]] = (),
+    steered: bool = False,
+    batches: Sequence[BatchLine] = (),
     saturation: Sequence[Saturation] = (),
     regions: Sequence[Region] = (),
     figures: Figures | None = None,
@@ -91,13 +160,18 @@ def coverage_report(
         topics: Of the sources.
         targets: Rows wanted per cell.
         tries: Cell of each question that was tried, and whether it was a duplicate.
-        saturation: Of those.
+        refusals: Source, cell and kind of reason of each question that was refused.
+        steered: Batches were planned from the gaps.
+        batches: Those, in order.
+        saturation: Of the tries.
         regions: Where no question is near, the emptiest first.
         figures: Of diversity.
         alarms: Figures beyond their limits.
         similarities: Of each question that was tried to the nearest other one.
     """
     counts, used = count_cells(rows, topics), {row.source.id for row in rows}
+    if all(cell.band == "any" for cell in targets):  # difficulty is not asked about, so it tells no cells apart
+        counts = sum((Counter({cell.pair: n}) for cell, n in counts.items()), Counter())
     tried = list(tries)
     uncounted = sorted(
         (cell for cell in counts if not any(wanted.holds(cell) for wanted in targets)), key=lambda cell: cell.order
@@ -105,6 +179,15 @@ def coverage_report(
     lines = [CellLine(cell=cell, have=have(counts, cell), target=target) for cell, target in targets.items()]
     lines += [CellLine(cell=cell, have=counts[cell], target=0) for cell in uncounted]
     near = sorted(similarities)
+    refused_in: dict[Cell, Counter[str]] = {}
+    refused_of: Counter[str] = Counter()
+    for source, cell, kind in refusals:
+        refused_in.setdefault(cell.pair, Counter())[kind] += 1
+        refused_of[source] += 1
+    lines = [line.model_copy(update={"refused": dict(_of(refused_in, line.cell))}) for line in lines]
+    lacking = gaps(counts, targets, saturated_cells(saturation))
+    why = {gap.cell.pair: _of(refused_in, gap.cell) for gap in lacking}
+    documents = _documents(rows, topics, refused_of)
     return CoverageReport(
         rows=len(rows),
         tried=len(tried),
@@ -112,7 +195,18 @@ def coverage_report(
         topics=topics.topics,
         sizes=dict(topics.sizes()),
         cells=tuple(lines),
-        gaps=gaps(counts, targets, saturated_cells(saturation)),
+        gaps=lacking,
+        refused=dict(sum(refused_in.values(), Counter())),
+        advice=advise(lacking, why, steered=steered),
+        steered=steered,
+        batches=tuple(batches),
+        documents=documents[:_DOCUMENTS],
+        document_count=len(documents),
+        documents_without_row=sum(line.rows == 0 for line in documents),
+        topic_documents={
+            topic.name: tuple(dict.fromkeys(map(document_of, topics.sources_of(topic.name))))[:_PER_TOPIC]
+            for topic in topics.topics
+        },
         saturation=tuple(saturation),
         sources=len(topics.of),
         unused=tuple(sorted(set(topics.of) - used)),
@@ -138,65 +232,22 @@ def missing_skills(rows: Iterable[Example], topics: TopicMap) -> dict[str, tuple
     return {topic: skills for topic, skills in found.items() if skills}
 
 
-def report_text(report: CoverageReport) -> str:
-    """Return the report as a person reads it."""
-    wanted = [line for line in report.cells if line.target]
-    reached = sum(line.have >= line.target for line in wanted)
-    lines = [
-        _line("questions", f"{report.tried} tried, {report.rows} kept, {report.duplicates} duplicates"),
-        _line("nearest", _nearest(report)),
-        _line("sources", f"{report.sources - len(report.unused)} of {report.sources} have a row"),
-        _line("cells", f"{reached} of {len(wanted)} reach their target" if wanted else "no targets"),
-        _line("topics", f"{len(report.topics)}"),
-    ]
-    lines += _list("", [_topic(report, topic) for topic in report.topics])
-    missing = [gap for gap in report.gaps if not gap.saturated]
-    full = [line for line in report.saturation if line.saturated]
-    lines += _list("lacking", [f"{gap.cell}: {gap.have} of {gap.target}" for gap in missing])
-    lines += _list(
-        "repeating", [f"{line.cell.pair}: {line.recent:.0%} of the last tries were duplicates" for line in full]
-    )
-    lines += _list("without a row", report.unused)
-    lines += _list("far away", [_region(region) for region in report.regions])
-    skills = [f"{topic}: {', '.join(names[:5])}" for topic, names in report.missing_skills.items()]
-    lines += _list("no question", [f"that needs, in {line}" for line in skills])
-    lines += _list("variety", _figures(report.figures))
-    lines += _list("alarms", [str(alarm) for alarm in report.alarms])
-    return "\n".join(lines)
+def document_of(source: str) -> str:
+    """Return the document that a source is a part of; loaders number parts behind a `#`."""
+    return source.partition("#")[0]
 
 
-def _line(name: str, value: str) -> str:
-    return f"{name:<14}{value}"
+def _of(refused: Mapping[Cell, Counter[str]], wanted: Cell) -> Counter[str]:
+    """Return the refusals that a cell holds, whatever their difficulty would have been."""
+    pair = wanted.pair
+    return sum((counts for cell, counts in refused.items() if pair.holds(cell)), Counter())
 
 
-def _list(name: str, values: Sequence[str]) -> list[str]:
-    more = [f"and {len(values) - _SHOWN} more"] if len(values) > _SHOWN else []
-    return [_line(name if n == 0 else "", value) for n, value in enumerate([*values[:_SHOWN], *more])]
-
-
-def _nearest(report: CoverageReport) -> str:
-    if not report.similarity:
-        return "–"
-    return f"similarity {report.similarity['middle']:.2f} in the middle, {report.similarity['most']:.2f} at most"
-
-
-def _topic(report: CoverageReport, topic: Topic) -> str:
-    kept = [line for line in report.cells if line.cell.topic == topic.name]
-    rows = sum(line.have for line in kept)
-    terms = ", ".join(topic.terms[:5])
-    shown = f" ({terms})" if terms and terms != topic.name else ""
-    return f"{topic.name}: {rows} rows from {report.sizes.get(topic.name, 0)} sources{shown}"
-
-
-def _region(region: Region) -> str:
-    beside = f", beside {', '.join(region.neighbours)}" if region.neighbours else ""
-    passage = f": “{region.passage}”" if region.passage else ""
-    return f"{region.source} (nearest question {region.similarity:.2f}{beside}){passage}"
-
-
-def _figures(figures: Figures | None) -> list[str]:
-    if figures is None:
-        return []
-    values = figures.to_json()
-    shown = [f"{name.replace('_', ' ')} {value:.2f}" for name, value in values.items() if isinstance(value, float)]
-    return [", ".join(shown)] if shown else [f"too few rows to say ({figures.texts})"]
+def _documents(rows: Iterable[Example], topics: TopicMap, refused: Mapping[str, int]) -> list[DocumentLine]:
+    parts = Counter(document_of(source) for source in topics.of)
+    kept = Counter(document_of(row.source.id) for row in rows)
+    against: Counter[str] = Counter()
+    for source, count in refused.items():
+        against[document_of(source)] += count
+    made = [DocumentLine(document=d, parts=n, rows=kept[d], refused=against[d]) for d, n in parts.items()]
+    return sorted(made, key=lambda line: (line.rows, line.refused, line.document))

@@ -6,13 +6,13 @@ Everything that a model or a document wrote is fenced, and everything is bounded
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from autodata_core.item import ItemState
+from autodata_core.meta.counting import Counts, counts_of
 from autodata_core.meta.harness import Proposal
 from autodata_core.meta.history import Outcome
 from autodata_core.parsing import ReplyFault, parse_object
@@ -23,7 +23,7 @@ from autodata_core.recipe import Recipe
 from autodata_core.records import Attempt, Message, Role, Round, fingerprint
 from autodata_core.scoring import attempt_score
 
-__all__ = ["Analysis", "Cause", "analyzer_request", "digest_of", "failures_of", "implementer_request", "read_analysis"]
+__all__ = ["Analysis", "Cause", "analyzer_request", "digest_of", "implementer_request", "read_analysis"]
 
 _DIGEST_CHARS = 24_000
 """Of all trajectories together. Ours: two thirds of what a small model reads."""
@@ -53,16 +53,6 @@ class Analysis(_Strict):
 
     causes: Annotated[list[Cause], Field(min_length=1, max_length=8)]
     advice: Annotated[str, Field(max_length=2_000)] = ""
-
-
-def failures_of(states: Sequence[ItemState]) -> dict[str, int]:
-    """Return the refused rounds by the kind of their first reason, and items that ended without a question by status."""
-    found: Counter[str] = Counter()
-    for state in states:
-        found.update(r.verdict.reasons[0].kind.value for r in state.history if not r.verdict.accepted)
-        if state.status in ("skipped", "quarantined"):
-            found[state.status.upper()] += 1
-    return dict(sorted(found.items()))
 
 
 def digest_of(states: Sequence[ItemState], *, chars: int = _DIGEST_CHARS) -> str:
@@ -128,10 +118,11 @@ def analyzer_request(
 ) -> ModelRequest:
     """Return what the analyzer is asked about a minibatch."""
     fence = Fence(fence_key, f"optimize/{iteration}/analyzer")
-    accepted = sum(1 for state in states if state.status == "accepted")
-    counts = ", ".join(f"{kind} {n}" for kind, n in failures_of(states).items()) or "none"
+    counts = counts_of(states)
+    refusals = ", ".join(f"{kind} {n}" for kind, n in counts.failures.items()) or "none"
     parts = [
-        f"{accepted} of {len(states)} items were accepted. Refusals, counted by code: {counts}.",
+        f"{counts.accepted} of {counts.items} items were accepted. Refusals, counted by code: {refusals}.",
+        *_types(counts, fence),
         fence.around("INSTRUCTIONS", recipe.challenger),
         fence.around("CHECK", recipe.check),
         fence.around("TRAJECTORIES", digest_of(states)),
@@ -139,19 +130,28 @@ def analyzer_request(
         "Analyse now.",
     ]
     view = {
-        "accepted": accepted,
-        "items": len(states),
-        "failures": failures_of(states),
+        "accepted": counts.accepted,
+        "items": counts.items,
+        "failures": counts.failures,
+        "types": {name: found.to_json() for name, found in counts.types.items()},
         "challenger": recipe.challenger,
         "check": recipe.check,
+        "tried": _tried(history),
     }
     return _request("analyzer", ANALYZER, Analysis, parts, view, fence, iteration, seed)
 
 
 def implementer_request(
-    recipe: Recipe, analysis: Analysis, history: Sequence[Outcome], *, iteration: int, seed: int, fence_key: str
+    recipe: Recipe,
+    analysis: Analysis,
+    history: Sequence[Outcome],
+    *,
+    iteration: int,
+    seed: int,
+    fence_key: str,
+    counts: Counts | None = None,
 ) -> ModelRequest:
-    """Return what the implementer is asked: the parent's texts, why they failed, what was tried."""
+    """Return what the implementer is asked: the parent's texts, why they failed, what was counted, what was tried."""
     fence = Fence(fence_key, f"optimize/{iteration}/implementer")
     shape = recipe.domain.rubric_shape
     parts = [
@@ -162,6 +162,7 @@ def implementer_request(
         if shape
         else "This domain has no rubric; leave rubric_shape null.",
         fence.around("ANALYSIS", _cut(json.dumps(analysis.model_dump(), ensure_ascii=False, indent=1), 8_000)),
+        *(_types(counts, fence) if counts is not None else ()),
         *_history(history, fence),
         "Make one change now.",
     ]
@@ -170,8 +171,20 @@ def implementer_request(
         "check": recipe.check,
         "rubric_shape": shape.to_json() if shape else None,
         "analysis": analysis.model_dump(),
+        "types": {} if counts is None else {name: found.to_json() for name, found in counts.types.items()},
+        "tried": _tried(history),
     }
     return _request("implementer", IMPLEMENTER, Proposal, parts, view, fence, iteration, seed)
+
+
+def _types(counts: Counts, fence: Fence) -> list[str]:
+    """Return the counts by type of question; the names are the writer's, so they stand in a fence."""
+    return [f"By type of question, counted by code:\n{fence.around('TYPES', counts.lines())}"] if counts.types else []
+
+
+def _tried(history: Sequence[Outcome]) -> list[dict[str, str]]:
+    """Return what earlier iterations did, for models that are programs; the others read it as text."""
+    return [{"parent": o.parent, "result": o.result, "what": o.what} for o in history]
 
 
 def _history(history: Sequence[Outcome], fence: Fence) -> list[str]:

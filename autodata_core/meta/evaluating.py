@@ -39,6 +39,8 @@ class Evaluation(Record):
     accepted: StrictBool
     refusals: dict[StrictStr, StrictInt] = Field(default_factory=dict)
     """Refused rounds by the kind of their first reason."""
+    question_type: StrictStr = ""
+    """Of the row, as its writer calls it; empty where there is none."""
     rounds: StrictInt = 0
     calls: StrictInt = 0
     cost_usd: StrictFloat = 0.0
@@ -69,10 +71,16 @@ def evaluation_from(
         score=objective.score(state),
         accepted=state.status == "accepted",
         refusals=dict(sorted(Counter(refused).items())),
+        question_type=_question_type(state),
         rounds=len(state.history),
         calls=total.calls,
         cost_usd=total.cost_usd,
     )
+
+
+def _question_type(state: ItemState) -> str:
+    candidate = state.history[-1].candidate if state.status == "accepted" and state.history else None
+    return "" if candidate is None else " ".join(candidate.question_type.split())[:60] or "(no type)"
 
 
 def evaluate(rules: Rules, source: Source, slot: int, ports: Ports, *, run: str, fence_key: str) -> ItemState:

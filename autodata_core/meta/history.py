@@ -8,6 +8,7 @@ from typing import Any, Literal, Protocol
 from pydantic import Field, StrictInt, StrictStr
 
 from autodata_core.meta.comparing import CLOSE, Comparison
+from autodata_core.meta.counting import Failure
 from autodata_core.meta.evaluating import Evaluation
 from autodata_core.meta.splits import Finalist
 from autodata_core.records import Record
@@ -50,6 +51,8 @@ class Outcome(Record):
     accepted: StrictInt = 0
     failures: dict[StrictStr, StrictInt] = Field(default_factory=dict)
     """Refusals in the minibatch by kind, counted by code."""
+    shown: tuple[Failure, ...] = ()
+    """A few of the refused questions, for people."""
     causes: tuple[StrictStr, ...] = ()
     """What the analyzer found, in its words."""
     what: StrictStr = ""

@@ -1,31 +1,66 @@
-"""Release notes of a recipe version, to be read and signed by people. Figures come from the log; a model's words are marked."""
+"""Release notes of a recipe version as a record: what is known of it and who measured. How they read is in `notes_page`."""
 
 from __future__ import annotations
 
 import difflib
 import json
+from collections.abc import Mapping, Sequence
 
-from pydantic import Field, StrictInt, StrictStr
+from pydantic import Field, StrictBool, StrictInt, StrictStr
 
 from autodata_core.meta.comparing import Comparison
+from autodata_core.meta.counting import Failure
 from autodata_core.meta.history import ControlFigures, Outcome
 from autodata_core.meta.search import FinalReport
-from autodata_core.recipe import Recipe
-from autodata_core.records import Record
+from autodata_core.recipe import EvaluationProtocol, Recipe
+from autodata_core.records import ModelIdentity, Record
 
-__all__ = ["ReleaseNotes", "notes_for", "notes_text", "recipe_diff"]
+__all__ = ["Measurer", "ReleaseNotes", "Step", "notes_for", "recipe_diff"]
 
-_KINDS = {
-    "TOO_EASY": "the weak solver managed it",
-    "FAILED_STRONG": "the strong solver failed, or the gap was small",
-    "FAILED_QUALITY": "the quality check refused it",
-    "FORMAT": "the reply could not be read",
-    "LEAK": "the answer stood where a solver could read it",
-    "DUPLICATE": "a question that exists",
-    "UNSAFE": "a safety rule was broken",
-    "SKIPPED": "the source was called unsuitable",
-    "QUARANTINED": "the judge failed its controls",
-}
+
+class Measurer(Record):
+    """What measured a version, in words; no recipe can reach it."""
+
+    protocol: StrictStr
+    """Hash of the whole."""
+    policy: StrictStr
+    bounds: tuple[StrictStr, ...]
+    weak_attempts: StrictInt
+    strong_attempts: StrictInt
+    rounds: StrictInt
+    """Most questions tried per item."""
+    reviewed: StrictBool
+    """Whether a quality check looks at each question."""
+    models: dict[StrictStr, StrictStr] = Field(default_factory=dict)
+    """By role: the model's name."""
+
+    @classmethod
+    def of(cls, protocol: EvaluationProtocol) -> Measurer:
+        """Return a protocol in words."""
+        return cls(
+            protocol=protocol.hash,
+            policy=str(protocol.policy["name"]),
+            bounds=tuple(" ".join(map(str, bound)) for bound in protocol.policy["bounds"]),
+            weak_attempts=protocol.weak_attempts,
+            strong_attempts=protocol.strong_attempts,
+            rounds=protocol.rounds,
+            reviewed=protocol.quality_check,
+            models={role: _named(identity) for role, identity in protocol.models.items()},
+        )
+
+
+def _named(identity: ModelIdentity) -> str:
+    """Return a model's name, and that it knows more than its view where it says so."""
+    return f"{identity.name} (privileged)" if identity.params.get("privileged") is True else identity.name
+
+
+class Step(Record):
+    """One of the changes that lead from the baseline to a version."""
+
+    version: StrictStr
+    iteration: StrictInt
+    change: StrictStr
+    """In the implementer's words."""
 
 
 class ReleaseNotes(Record):
@@ -46,14 +81,24 @@ class ReleaseNotes(Record):
     """Whose trajectories were read."""
     accepted: StrictInt = 0
     failures: dict[StrictStr, StrictInt] = Field(default_factory=dict)
+    shown: tuple[Failure, ...] = ()
+    """A few of them, with texts of train sources."""
     comparison: Comparison | None = None
     controls: ControlFigures | None = None
     final: FinalReport | None = None
     diff: StrictStr = ""
+    """Against the parent."""
+    steps: tuple[Step, ...] = ()
+    """From the baseline to this version, for the one that the search ended with: the test measures all of them together."""
+    whole_diff: StrictStr = ""
+    """Against the baseline; empty where that is the parent."""
     by: StrictStr = ""
     said: StrictStr = ""
-    protocol: StrictStr = ""
-    """Hash of what measured."""
+    measurer: Measurer | None = None
+    writers: dict[StrictStr, StrictStr] = Field(default_factory=dict)
+    """By role: the model that analysed failures, and the one that proposed changes."""
+    tried: dict[StrictStr, StrictInt] = Field(default_factory=dict)
+    """Iterations of the whole search by result, for the version that it ended with."""
 
 
 def notes_for(
@@ -61,8 +106,12 @@ def notes_for(
     parent: Recipe | None,
     outcome: Outcome | None,
     *,
-    protocol: str = "",
+    protocol: EvaluationProtocol | None = None,
     final: FinalReport | None = None,
+    tried: Mapping[str, int] | None = None,
+    baseline: Recipe | None = None,
+    steps: Sequence[Step] = (),
+    writers: Mapping[str, str] | None = None,
 ) -> ReleaseNotes:
     """Return the notes of a version.
 
@@ -70,8 +119,12 @@ def notes_for(
         recipe: The version.
         parent: It was made from; None for the baseline.
         outcome: The iteration that made it; None for the baseline.
-        protocol: Hash of what measured.
+        protocol: What measured.
         final: For the version that the search ended with.
+        tried: The same: iterations of the search by result.
+        baseline: The same: what the test compared it with.
+        steps: The same: the changes from the baseline to it, the oldest first.
+        writers: By role: who analysed and who proposed.
     """
     made = {} if outcome is None else {
         "iteration": outcome.iteration,
@@ -82,6 +135,7 @@ def notes_for(
         "items": outcome.items,
         "accepted": outcome.accepted,
         "failures": outcome.failures,
+        "shown": outcome.shown,
         "comparison": outcome.comparison,
         "controls": outcome.controls,
         "by": outcome.by,
@@ -93,8 +147,12 @@ def notes_for(
         domain=recipe.domain.name,
         parent=None if parent is None else parent.version,
         diff="" if parent is None else recipe_diff(parent, recipe),
-        protocol=protocol,
+        steps=tuple(steps),
+        whole_diff="" if baseline is None or len(steps) < 2 else recipe_diff(baseline, recipe),
+        measurer=None if protocol is None else Measurer.of(protocol),
         final=final,
+        tried=dict(sorted((tried or {}).items())),
+        writers=dict(sorted((writers or {}).items())),
         **made,
     )
 
@@ -120,111 +178,3 @@ def _parts(recipe: Recipe) -> tuple[list[str], ...]:
         [f"{key} = {json.dumps(value)}" for key, value in (shape.to_json() if shape else {}).items()],
         [learning.text for learning in recipe.learnings],
     )
-
-
-def notes_text(notes: ReleaseNotes) -> str:
-    """Return the notes as Markdown."""
-    title = f"# {notes.name} {notes.version[:12]}"
-    lines = [title, "", f"Domain {notes.domain}. Version {notes.version}.", _origin(notes), ""]
-    lines += ["## What changed", "", *_change(notes), ""]
-    lines += ["## What it learned, and from which failures", "", *_failures(notes), ""]
-    lines += ["## Measured effect", "", *_effect(notes), ""]
-    lines += ["## What could regress", "", *_regress(notes), ""]
-    if notes.diff:
-        fence = "```"
-        while fence in notes.diff:
-            fence += "`"
-        lines += ["## Texts", "", f"{fence}diff", notes.diff.rstrip("\n"), fence, ""]
-    return "\n".join(lines)
-
-
-def _origin(notes: ReleaseNotes) -> str:
-    if notes.parent is None:
-        return "The baseline: no version before it."
-    made = f"Made from {notes.parent[:12]} in iteration {notes.iteration}."
-    approved = {"": " No person was asked."}.get(
-        notes.by, f" A person looked at it{f': {notes.said}' if notes.said else ''}."
-    )
-    return made + approved
-
-
-def _change(notes: ReleaseNotes) -> list[str]:
-    if notes.parent is None:
-        return ["Nothing; these are the texts that the search began with."]
-    lines = [f"{_quoted(notes.change)}"] if notes.change else ["See the texts below."]
-    return [*lines, *([f"Reason given: {_quoted(notes.why)}"] if notes.why else [])]
-
-
-def _failures(notes: ReleaseNotes) -> list[str]:
-    if not notes.items:
-        return ["No failure was read for this version."]
-    refused = sum(notes.failures.values())
-    lines = [
-        f"Counted by code on {notes.items} train items, {notes.accepted} of them accepted, {refused} refusals:",
-        "",
-    ]
-    lines += [
-        f"- {kind}: {count} ({_KINDS.get(kind, 'see the run')})"
-        for kind, count in sorted(notes.failures.items(), key=lambda pair: (-pair[1], pair[0]))
-    ]
-    if notes.learned:
-        lines += ["", "Causes, in the analyzer's words (a model's claim, not a measurement):", ""]
-        lines += [f"- {_quoted(cause)}" for cause in notes.learned]
-    return lines
-
-
-def _effect(notes: ReleaseNotes) -> list[str]:
-    lines = []
-    found = notes.comparison
-    if found is not None:
-        gain = found.gain
-        lines.append(
-            f"Validation: score {found.parent:.3f} before, {found.child:.3f} after on {found.sources} sources with the same "
-            f"seeds, {found.look} evaluation{'s' if found.look > 1 else ''} of each; gain {gain.gain:+.3f}, 95 % interval "
-            f"{gain.low:+.3f} to {gain.high:+.3f}; exact one-sided p = {found.p:.2g} at level {found.alpha:g}. Acceptance "
-            f"{found.parent_accepted:.0%} before, {found.child_accepted:.0%} after. The version was chosen by this figure, so "
-            "it flatters it."
-        )
-    if notes.final is not None:
-        final = notes.final
-        lines.append(f"Test, which no decision saw: {final.sentence()}")
-        lines.append(
-            f"Objective on test: gain {final.score.gain:+.3f}, 95 % interval {final.score.low:+.3f} to {final.score.high:+.3f}; "
-            f"{final.repeats} evaluations of each source"
-            + (f"; {final.missing} evaluations had no answer and are left out." if final.missing else ".")
-        )
-    elif notes.parent is not None:
-        lines.append("Test: not measured for this version; only the one that a search ends with is.")
-    if notes.protocol:
-        lines.append(f"Measured by protocol {notes.protocol[:12]}.")
-    return lines or ["Not measured."]
-
-
-def _regress(notes: ReleaseNotes) -> list[str]:
-    lines = []
-    if notes.could_regress:
-        lines.append(f"- The implementer's own fear (a model's claim): {_quoted(notes.could_regress)}")
-    if notes.controls is not None and notes.controls.asked:
-        c = notes.controls
-        lines.append(
-            f"- Known-wrong questions that its check lets through: {c.child} of {c.asked}, its parent's {c.parent}. "
-            "A version that lets more through is refused."
-        )
-    elif notes.parent is not None:
-        lines.append("- No known-wrong questions could be put to its check, so whether it became softer is not known.")
-    diff = notes.diff
-    if "/check\n" in diff:
-        lines.append(
-            "- The check's text changed: rows that were refused before may now pass, beyond what the controls show."
-        )
-    if "/rubric_shape\n" in diff:
-        lines.append("- The rubric's shape changed: scores are not comparable with rows of earlier versions.")
-    if "/learnings\n" in diff:
-        lines.append("- Learnings changed; they hold for the kind of sources they were counted on.")
-    lines.append("- Other domains, other models and other kinds of sources were not measured.")
-    return lines
-
-
-def _quoted(text: str) -> str:
-    """Return a model's words on one line, so that they cannot pose as a heading or a figure of ours."""
-    return "“" + " ".join(text.replace("”", '"').split()) + "”"

@@ -5,10 +5,11 @@ Everything follows from settings, log and iteration number, so that a search whi
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from fractions import Fraction
 
-from pydantic import Field, StrictFloat, StrictInt
+from pydantic import Field, StrictFloat, StrictInt, field_validator
 
 from autodata_core.meta.comparing import ALPHAS, Comparison, GainInterval, compare, gain_interval, sign_flip_p
 from autodata_core.meta.evaluating import Evaluation, scores_by_source
@@ -21,6 +22,7 @@ from autodata_core.recipe import Recipe
 from autodata_core.records import Record, Source
 
 __all__ = [
+    "Arm",
     "FinalReport",
     "SearchSettings",
     "compare_at",
@@ -36,16 +38,23 @@ _TEST_SLOTS = 100_000_000
 """First slot of the final measurement: no seed of the search is used again there."""
 
 
+_MOST_ALPHA = 0.045
+"""Of all looks together; what is left to 0.05 is for a close call that is tried once more. Ours."""
+
+
 class SearchSettings(Record):
-    """How is searched. Bound to a search when it starts, but for `iterations` and `max_evaluations`."""
+    """How is searched: [optimize] in a recipe file. Bound to a search when it starts, but for what `bound` leaves out."""
 
     iterations: StrictInt = Field(default=40, ge=0, le=100_000)
-    concurrent: StrictInt = Field(default=2, ge=1, le=64)
+    """Changes to try."""
+    concurrent_iterations: StrictInt = Field(default=2, ge=1, le=64)
     """Iterations at the same time. Each sees what was known when they started."""
+    concurrency: StrictInt = Field(default=8, ge=1, le=1024)
+    """Evaluations in flight at once."""
     minibatch: StrictInt = Field(default=6, ge=1, le=64)
     """Train sources that the analyzer reads per iteration."""
     temperature: StrictFloat = Field(default=0.1, gt=0)
-    """Of the parent's selection; the paper's."""
+    """Of the parent's selection: 0.1 is the paper's; higher draws weaker parents more often."""
     alphas: tuple[StrictFloat, ...] = ALPHAS
     """Level of each look at validation."""
     controls: StrictInt = Field(default=6, ge=0, le=64)
@@ -61,9 +70,17 @@ class SearchSettings(Record):
     objective: Objective = Objective()
     bounds: ShapeBounds = ShapeBounds()
 
+    @field_validator("alphas")
+    @classmethod
+    def _seldom_by_chance(cls, alphas: tuple[float, ...]) -> tuple[float, ...]:
+        # Above it the promise that a change without effect joins less than one time in twenty is gone.
+        if not alphas or min(alphas) <= 0 or sum(alphas) > _MOST_ALPHA:
+            raise ValueError(f"the levels of the looks are above 0 and together at most {_MOST_ALPHA}")
+        return alphas
+
     def bound(self) -> SearchSettings:
         """Return the settings without what may grow while a search goes on."""
-        return self.model_copy(update={"iterations": 0, "max_evaluations": None, "target": None})
+        return self.model_copy(update={"iterations": 0, "max_evaluations": None, "target": None, "concurrency": 1})
 
     def evaluations_of_test(self, sources: int) -> int:
         """Return how many evaluations the end needs."""
@@ -84,7 +101,7 @@ def slot_of(settings: SearchSettings, iteration: int, look: int) -> int:
 
 def wave_of(settings: SearchSettings, iteration: int) -> int:
     """Return the first iteration of the wave that an iteration, from 1, belongs to."""
-    return (iteration - 1) // settings.concurrent * settings.concurrent + 1
+    return (iteration - 1) // settings.concurrent_iterations * settings.concurrent_iterations + 1
 
 
 def population_before(
@@ -139,6 +156,18 @@ def _accepted(evaluations: Sequence[Evaluation]) -> float:
 # --- the end ----------------------------------------------------------------------------------------------------------
 
 
+class Arm(Record):
+    """What one recipe gave and took on the test sources."""
+
+    evaluations: StrictInt
+    rows: StrictInt
+    calls: StrictInt
+    """Of all roles, those among them that a journal answered."""
+    cost_usd: StrictFloat
+    types: dict[str, StrictInt] = Field(default_factory=dict)
+    """Rows by type of question, as their writer calls it, the most frequent first."""
+
+
 class FinalReport(Record):
     """What the test sources say of the search. No decision was made by them."""
 
@@ -156,6 +185,8 @@ class FinalReport(Record):
     """Exact, two-sided, of the gain in acceptance."""
     missing: StrictInt = 0
     """Evaluations that no model answered; left out in pairs."""
+    before: Arm
+    after: Arm
 
     @property
     def significant(self) -> bool:
@@ -203,6 +234,19 @@ def final_report(
         score=gain_interval(scores),
         p=p,
         missing=2 * sources * repeats - len(before) - len(after),
+        before=_arm(before),
+        after=_arm(after),
+    )
+
+
+def _arm(evaluations: Sequence[Evaluation]) -> Arm:
+    types = Counter(e.question_type for e in evaluations if e.accepted)
+    return Arm(
+        evaluations=len(evaluations),
+        rows=sum(e.accepted for e in evaluations),
+        calls=sum(e.calls for e in evaluations),
+        cost_usd=sum(e.cost_usd for e in evaluations),
+        types=dict(sorted(types.items(), key=lambda pair: (-pair[1], pair[0]))),
     )
 
 

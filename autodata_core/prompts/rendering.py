@@ -60,6 +60,12 @@ _HEADINGS = {
 }
 
 
+_AIM = (
+    "What the data set lacks, and what exists near it. Write what is lacking if the source can carry it, "
+    "and ask about something in this source that is not there yet."
+)
+
+
 class Fence:
     """Marks untrusted text in the messages of one call."""
 
@@ -141,6 +147,8 @@ def render_challenger(
     parts = [fence.around("SOURCE", view.source_text)]
     if view.learnings:
         parts += _learnings(view.learnings, fence)
+    if view.aim is not None and view.aim.text:
+        parts.append(f"{_AIM}\n{fence.around('PLAN', view.aim.text)}")
     if demonstrations:
         parts.append("Questions that were accepted of other sources. Learn their form; write about this source only.")
         parts += [fence.around("EXAMPLE", reply) for reply in demonstrations]

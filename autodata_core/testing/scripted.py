@@ -22,9 +22,18 @@ class ScriptedModel:
     Keyed by the request alone, so it gives the same answers whatever the order, the threads or the host.
     """
 
-    def __init__(self, script: Script | str | dict[str, Any] | ModelReply, *, name: str = "scripted") -> None:
+    def __init__(
+        self,
+        script: Script | str | dict[str, Any] | ModelReply,
+        *,
+        name: str = "scripted",
+        max_tokens: int | None = None,
+    ) -> None:
         self._script: Script = script if callable(script) else lambda request: script
         self._name = name
+        self._params: dict[str, Any] = {"scripted": True}
+        if max_tokens is not None:
+            self._params["max_tokens"] = max_tokens  # says so; what a script writes is the test's own business
         self._lock = threading.Lock()
         self.requests: list[ModelRequest] = []
         """Every request so far, in the order they came."""
@@ -34,7 +43,7 @@ class ScriptedModel:
 
     @property
     def identity(self) -> ModelIdentity:
-        return ModelIdentity(name=self._name, params={"scripted": True})
+        return ModelIdentity(name=self._name, params=self._params)
 
     def complete(self, request: ModelRequest) -> ModelReply:
         with self._lock:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import xml.etree.ElementTree as ET
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -64,19 +68,28 @@ def ask(item: str, source: Source, question: str) -> CoverageAsk:
     return CoverageAsk("r1.coverage", f"{item}/r1", question, {"source": source.id, "question_type": "two_step"})
 
 
-def test_a_person_reads_what_is_lacking(folder: Path) -> None:
+def test_a_person_reads_what_is_lacking_and_what_to_do(folder: Path) -> None:
     text = coverage_text(folder)
     lines = text.splitlines()
-    assert lines[0] == "questions     14 tried, 4 kept, 7 duplicates"
-    assert "sources       4 of 12 have a row" in lines
-    assert any(line.startswith("lacking") and ": 0 of " in line for line in lines)
-    assert any(line.startswith("repeating") and "of the last tries were duplicates" in line for line in lines)
-    assert any(line.startswith("without a row bread-0.md") for line in lines)
-    far = next(line for line in lines if line.startswith("far away"))
-    assert "nearest question 0." in far
-    assert "beside" in far
-    assert "“Part " in far
-    assert max(map(len, lines)) < 250
+    assert lines[:3] == [
+        "14 questions tried, 4 kept; 7 repeating a question that exists.",
+        "4 of 12 documents have at least one row.",
+        "0 of 4 targets reached: 4 of the 12 rows wanted are there.",
+    ]
+    assert re.search(
+        r"\n  two_step questions about [\w, ]+ +0 +2  7 tried: 7 repeating .*; repeats itself, no more is asked\n", text
+    )
+    assert re.search(r"\n  comparison questions about [\w, ]+ +0 +2  not tried\n", text)
+    assert "This run had no targets." in text
+    assert re.search(
+        r"\n  \d\. Nobody asked for these yet\. This run was not steered.*\n     2 rows: comparison questions about",
+        text,
+    )
+    assert re.search(r"\n  \d\. New questions repeat what exists.*\n     2 rows: two_step questions about", text)
+    without = lines[lines.index(next(line for line in lines if line.startswith("DOCUMENTS WITHOUT A ROW"))) + 1 :]
+    assert [line.split()[0].partition("-")[0] for line in without[:8]].count("bread") == 4
+    assert "Part " in without[0]
+    assert max(map(len, lines)) < 180
 
 
 def test_the_same_as_json(folder: Path) -> None:
@@ -120,6 +133,27 @@ def test_topics_and_targets_that_the_run_was_steered_by_are_used(folder: Path) -
 def test_a_run_without_anything_yet_can_be_read(tmp_path: Path) -> None:
     with SqliteRunStore(tmp_path / "run.db") as store:
         store.flush()
-    assert coverage_text(tmp_path).startswith("questions     0 tried, 0 kept, 0 duplicates")
+    assert coverage_text(tmp_path).startswith("0 questions tried, 0 kept.")
     with pytest.raises(StoreError, match="is not a run folder"):
         coverage_text(tmp_path / "nowhere")
+
+
+def test_the_command_prints_and_keeps_one_truth(folder: Path, autodata: Callable[..., Any]) -> None:
+    said = autodata("coverage", folder)
+    assert said.code == 0
+    assert said.out == coverage_text(folder) + "\n"
+    kept = (folder / "coverage.json").read_text()
+    assert said.err == f"wrote {folder / 'coverage.json'}\n"
+    (folder / "coverage.json").unlink()
+    said = autodata("coverage", folder, "--json")
+    assert said.out == kept == (folder / "coverage.json").read_text()
+    assert json.loads(kept) == json.loads(json.dumps(coverage_json(folder)))
+
+
+def test_a_folder_that_may_only_be_read_can_be_looked_at(folder: Path, autodata: Callable[..., Any]) -> None:
+    (folder / "coverage.json").mkdir()  # root may write everywhere, but no file over a folder
+    said = autodata("coverage", folder, "--json")
+    assert said.code == 0
+    assert json.loads(said.out)["tried"] == 14
+    assert said.err.startswith("not kept: ")
+    assert [name for name in os.listdir(folder) if name.startswith(".coverage")] == []

@@ -66,6 +66,21 @@ def test_another_recipe_or_seed_in_the_same_folder_is_refused(autodata, recipe, 
     assert "optimize" in said.err
 
 
+def test_the_table_of_the_recipe_file_counts_and_options_go_before_it(autodata, recipe, tmp_path):
+    table = "[optimize]\niterations = 0\ntest_repeats = 1\nseed = 3\n"
+    recipe.write_text(RECIPE + table)
+    out = tmp_path / "search"
+    said = autodata("optimize", recipe, "--out", out)
+    assert said.code == 0, said.err
+    found = json.loads((out / "optimize.json").read_text())
+    assert found["report"]["finalist"]["asked"] == 0
+    assert found["report"]["repeats"] == 1
+    assert autodata("optimize", recipe, "--out", out, "--seed", 4).code == 1
+    again = autodata("optimize", recipe, "--out", tmp_path / "other", "--iterations", 1)
+    assert again.code == 0, again.err
+    assert json.loads((tmp_path / "other" / "optimize.json").read_text())["report"]["finalist"]["asked"] == 1
+
+
 def test_a_recipe_file_names_a_shipped_recipe_or_says_what_there_is(autodata, recipe):
     recipe.write_text(
         RECIPE.replace('domain = "cs_research"', 'domain = "cs_research"\nrecipe = "cs_research/discoverd"')

@@ -29,10 +29,17 @@ def test_versions_are_listed_compared_explained_and_taken_back_and_a_run_takes_t
     assert "Ask for what only" not in autodata("recipe", "show", out, "baseline").out
     assert "+- Ask for what only" in autodata("recipe", "diff", out).out
     notes = autodata("recipe", "notes", out).out
-    for heading in ("What it learned, and from which failures", "Measured effect", "What could regress", "Texts"):
+    for heading in (
+        "What it learned, and from which failures",
+        "Measured effect",
+        "How it was measured",
+        "What could regress",
+        "Texts",
+    ):
         assert f"## {heading}" in notes
     assert "Test, which no decision saw" in notes
-    assert "A person looked at it" in notes
+    assert "A gain is shown on sources that no decision saw" in notes
+    assert "A person saw diff and evidence" in notes
 
     back = autodata("recipe", "rollback", out, baseline, "--why", "the legal team wants it")
     assert f"{baseline} is in force, {chosen} was" in back.out
@@ -43,6 +50,7 @@ def test_versions_are_listed_compared_explained_and_taken_back_and_a_run_takes_t
     # The same command says the same and does not undo what a person did.
     again = autodata("optimize", recipe, "--out", out, "--iterations", 1, "--ask")
     assert again.code == 0, again.err
+    assert f"kept; in force is {baseline}" in again.out
     assert autodata("recipe", "list", out).out.splitlines()[1].startswith(f"* {baseline}")
     refused = autodata("optimize", recipe, "--out", out, "--iterations", 9)
     assert refused.code == 1

@@ -183,7 +183,8 @@ async def test_a_call_is_reserved_and_noted_before_it_is_sent(mode: str) -> None
         seen.append((list(journal.verbs), budget._reserved_usd))
         return "fine"
 
-    await ask(JournaledModel(ScriptedModel(script), journal, budget, price_in=100, price_out=100), request(), mode)
+    inner = ScriptedModel(script, max_tokens=4096)
+    await ask(JournaledModel(inner, journal, budget, price_in=100, price_out=100), request(), mode)
     assert seen[0][0] == ["send"]
     assert seen[0][1] == pytest.approx((1016 + 4096) * 100 / 1e6)
     assert budget._reserved_usd == pytest.approx(0)
@@ -191,7 +192,7 @@ async def test_a_call_is_reserved_and_noted_before_it_is_sent(mode: str) -> None
 
 @MODES
 async def test_without_budget_nothing_is_sent(mode: str) -> None:
-    inner, journal = ScriptedModel("fine"), Journal()
+    inner, journal = ScriptedModel("fine", max_tokens=10), Journal()
     with pytest.raises(BudgetSpentError):
         await ask(JournaledModel(inner, journal, Budget(tokens=100)), request(), mode)
     assert inner.requests == []
@@ -215,8 +216,9 @@ async def test_a_reply_that_did_not_come_is_charged_and_may_be_asked_again(mode:
 @pytest.mark.parametrize("error", [ModelAuthError("no key"), ModelUnreachableError("nobody there")])
 async def test_a_dead_model_gives_the_reservation_back(mode: str, error: Exception) -> None:
     journal, budget = Journal(), Budget(usd=1.0, calls=5)
+    dead = ScriptedModel(lambda r: error, max_tokens=10)
     with pytest.raises(type(error)):
-        await ask(JournaledModel(ScriptedModel(lambda r: error), journal, budget, price_in=100), request(), mode)
+        await ask(JournaledModel(dead, journal, budget, price_in=100), request(), mode)
     assert budget.spent == Usage()
     assert budget._reserved_calls == 0
     assert journal.verbs == ["send", "failed"]
@@ -274,15 +276,52 @@ def test_the_key_holds_model_endpoint_and_parameters_and_not_what_is_known_later
     assert call_key(request(view={"question": "the same in other words"}), plain) == key
 
 
-def test_a_bounded_reply_reserves_its_bound() -> None:
-    class Bounded(ScriptedModel):
-        @property
-        def identity(self) -> ModelIdentity:
-            return ModelIdentity(name="m", params={"max_tokens": 10})
+class Named(ScriptedModel):
+    """A model whose identity says what is given."""
 
+    def __init__(self, **params: Any) -> None:
+        super().__init__("fine")
+        self.params = params
+
+    @property
+    def identity(self) -> ModelIdentity:
+        return ModelIdentity(name="provider:named", params=self.params)
+
+
+@pytest.mark.parametrize("name", ["max_tokens", "max_completion_tokens"])
+def test_a_bounded_reply_reserves_its_bound(name: str) -> None:
     journal = Journal()
-    JournaledModel(Bounded("fine"), journal, Budget(), price_in=0, price_out=1e6).complete(request())
+    JournaledModel(Named(**{name: 10}), journal, Budget(), price_in=0, price_out=1e6).complete(request())
     assert journal.notes[0][2] == 10
+
+
+@pytest.mark.parametrize("params", [{}, {"max_tokens": True}, {"max_tokens": -1}, {"max_tokens": "10"}])
+@pytest.mark.parametrize(("limits", "unit"), [({"usd": 1.0}, "US dollars"), ({"tokens": 10**9}, "tokens")])
+def test_a_ceiling_is_refused_where_nobody_bounds_the_replies(
+    params: dict[str, Any], limits: dict[str, Any], unit: str
+) -> None:
+    with pytest.raises(BudgetError, match=rf"ceiling in {unit} .*'provider:named' .*max_tokens") as caught:
+        JournaledModel(Named(**params), Journal(), Budget(**limits), price_out=1.0)
+    assert "\n" not in str(caught.value)
+    JournaledModel(Named(max_tokens=10), Journal(), Budget(**limits), price_out=1.0)
+
+
+@pytest.mark.parametrize(("limits", "price"), [({}, 1.0), ({"calls": 5}, 1.0), ({"usd": 1.0}, 0.0)])
+def test_a_ceiling_that_no_length_can_pass_needs_no_bound(limits: dict[str, Any], price: float) -> None:
+    JournaledModel(Named(), Journal(), Budget(**limits), price_in=price, price_out=price).complete(request())
+
+
+@pytest.mark.parametrize(("limits", "charged"), [({"usd": 1.0}, 1026), ({"tokens": 5000}, 1026), ({}, 12)])
+def test_a_usage_that_was_estimated_is_charged_as_reserved_where_a_ceiling_depends_on_it(
+    limits: dict[str, Any], charged: int
+) -> None:
+    """A model may think at length and show little, and what it shows is all that an estimate is made from."""
+    said = Usage(calls=1, input_tokens=10, output_tokens=2, estimated=True)
+    inner = ScriptedModel(ModelReply(text="four", usage=said), max_tokens=10)
+    budget = Budget(**limits)
+    JournaledModel(inner, Journal(), budget, 1.0, 1.0).complete(request())
+    assert budget.spent.input_tokens + budget.spent.output_tokens == charged
+    assert budget.spent.cost_usd == pytest.approx(charged / 1e6)
 
 
 # --- a provider that keeps its own books ------------------------------------------------------------------------------
@@ -430,15 +469,36 @@ async def test_every_try_is_reserved_before_it_is_made(mode: str, perhaps_billed
     assert provider.billed_usd <= budget.spent.cost_usd + 1e-12 <= cap + 1e-12
     assert budget.in_flight == 0
     assert made == (3 if perhaps_billed else 11)
+    # Written down before it is made, so that a crash forgets no try that may be on the bill.
+    first = journal.verbs[: journal.verbs.index("done") + 1]
+    assert first == ["send"] * (4 if perhaps_billed else 1) + ["done"]
     assert budget.spent.calls >= 4 * 2
     assert another_try(perhaps_billed=True)  # outside of a call nobody counts
+
+
+@MODES
+async def test_a_retry_that_cannot_be_written_down_is_not_made(mode: str) -> None:
+    class Filling(Journal):
+        def _note(self, *what: Any) -> Future[Any]:
+            if self.verbs.count("send") < 2 or what[0] != "send":
+                return super()._note(*what)
+            failed: Future[Any] = Future()
+            failed.set_exception(StoreError("the disk is full"))
+            return failed
+
+    provider, budget = Retrying(), Budget(usd=1.0)
+    model = JournaledModel(provider, Filling(), budget, PRICE_IN, PRICE_OUT)
+    with pytest.raises(StoreError, match="full"):
+        await ask(model, request(), mode)
+    assert (provider.calls, budget.in_flight) == (2, 0)
+    assert budget.spent.cost_usd >= provider.billed_usd
 
 
 class Breaking(ScriptedModel):
     """Ends every call in an exception."""
 
     def __init__(self, error: BaseException) -> None:
-        super().__init__("unused")
+        super().__init__("unused", max_tokens=10)
         self.error = error
 
     def complete(self, request: ModelRequest) -> ModelReply:
@@ -463,7 +523,7 @@ async def test_a_call_that_breaks_is_charged_and_keeps_no_reservation(mode: str,
 
 async def test_a_cancelled_call_is_charged() -> None:
     budget = Budget(usd=1.0)
-    model = JournaledModel(Slow("late"), Journal(), budget, price_in=100, price_out=100)
+    model = JournaledModel(Slow("late", max_tokens=10), Journal(), budget, price_in=100, price_out=100)
     task = asyncio.ensure_future(model.acomplete(request()))
     await asyncio.sleep(0.02)
     assert budget.in_flight == 1
@@ -496,7 +556,7 @@ class Unwritable(Journal):
 
 @MODES
 async def test_a_call_that_cannot_be_announced_is_not_made_and_not_charged(mode: str) -> None:
-    inner, budget = ScriptedModel("fine"), Budget(usd=1.0)
+    inner, budget = ScriptedModel("fine", max_tokens=10), Budget(usd=1.0)
     with pytest.raises(StoreError):
         await ask(JournaledModel(inner, Unwritable(), budget, price_in=100), request(), mode)
     assert (inner.requests, budget.spent, budget.in_flight) == ([], Usage(), 0)
@@ -539,13 +599,16 @@ async def test_a_call_that_an_earlier_session_lost_is_retried_once(mode: str) ->
 
 
 @MODES
-async def test_a_reply_longer_than_reserved_raises_what_the_next_one_reserves(mode: str) -> None:
+@pytest.mark.parametrize(("bound", "reserved"), [(None, 4096), (3000, 3000)])
+async def test_a_reply_longer_than_reserved_raises_what_the_next_one_reserves(
+    mode: str, bound: int | None, reserved: int
+) -> None:
     long = ModelReply(text="long", usage=Usage(calls=1, input_tokens=10, output_tokens=9_000))
     journal = Journal()
-    model = JournaledModel(ScriptedModel(long), journal, Budget(), price_out=1e6)
+    model = JournaledModel(ScriptedModel(long, max_tokens=bound), journal, Budget(), price_out=1e6)
     for attempt in range(2):
         await ask(model, request(attempt=attempt), mode)
-    assert [note[2] for note in journal.notes if note[0] == "send"] == [4096, 9000]
+    assert [note[2] for note in journal.notes if note[0] == "send"] == [reserved, 9000]
 
 
 @MODES

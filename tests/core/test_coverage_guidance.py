@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from autodata_core.coverage import Cell, Nearby, Steering, TopicMap, key_terms, shared_terms, steering_text, uniform
+from autodata_core.coverage import (
+    Cell,
+    Digest,
+    Nearby,
+    Steering,
+    TopicMap,
+    digest_of,
+    key_terms,
+    shared_terms,
+    steering_text,
+    uniform,
+)
 from autodata_core.coverage.cells import Topic
 from autodata_core.coverage.guidance import MOST_CHARS, quotes
 from autodata_core.item import ItemState
@@ -81,7 +92,7 @@ def candidate(question: str, kind: str = "two_step") -> Candidate:
     )
 
 
-def item(source: Source, n: int, *, accepted: bool, question: str = "How long is the ferry line?") -> ItemState:
+def item(source: Source, n: int, *, accepted: bool, question: str = "How long is the ferry line?") -> Digest:
     reasons = () if accepted else (Reason(kind=ReasonKind.DUPLICATE, stage="check", detail="similarity 1.00"),)
     weak = (Attempt(index=0, outcome="scored", marks=(False,)), Attempt(index=1, outcome="scored", marks=(True,)))
     round_ = Round(
@@ -90,7 +101,7 @@ def item(source: Source, n: int, *, accepted: bool, question: str = "How long is
         weak=weak if accepted else (),
         verdict=Verdict(policy="p", reasons=reasons),
     )
-    return ItemState(
+    state = ItemState(
         item=f"it-{source.id}-{n}",
         run="r",
         source_id=source.id,
@@ -99,6 +110,7 @@ def item(source: Source, n: int, *, accepted: bool, question: str = "How long is
         status="accepted" if accepted else "refused",
         history=(round_,),
     )
+    return digest_of(state)
 
 
 def steered() -> tuple[Steering, list[Source]]:
@@ -115,7 +127,7 @@ def test_a_run_is_steered_by_what_was_finished() -> None:
     one, sources = steered()
     first = one.batch(4)
     assert first.closing is None
-    assert len(first.planned) == len(first.texts) == 4
+    assert len(first.planned) == len(first.aims) == 4
     for n, source in enumerate(sources[:3]):
         one.learn(item(source, n, accepted=True))
         one.learn(item(source, n, accepted=True))  # a second time is not counted
@@ -125,7 +137,7 @@ def test_a_run_is_steered_by_what_was_finished() -> None:
     assert second.closing.filled_after == 3 / 8
     assert [planned.cell.topic for planned in second.planned if planned.cell] == ["bread"] * 2 + ["bread"]
     told = one.batch(8)
-    ferry = next(text for planned, text in zip(told.planned, told.texts, strict=True) if planned.source in "abc")
+    ferry = next(aim.text for planned, aim in zip(told.planned, told.aims, strict=True) if planned.source in "abc")
     assert "3 of type 'two_step'" in ferry
     assert "How long" not in ferry
 

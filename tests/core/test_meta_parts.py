@@ -1,6 +1,7 @@
 """The parts of the outer loop: splits, harness, replies, history, controls, notes, ready recipes."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -11,19 +12,22 @@ from autodata_core.errors import RecipeError
 from autodata_core.meta.asking import analyzer_request, digest_of, implementer_request, read_analysis, read_proposal
 from autodata_core.meta.comparing import compare
 from autodata_core.meta.controls import control_request, let_through, wrong_questions
-from autodata_core.meta.evaluating import evaluate, evaluation_from, evaluation_key
+from autodata_core.meta.counting import Failure, counts_of, shown_failures
+from autodata_core.meta.evaluating import Evaluation, evaluate, evaluation_from, evaluation_key
 from autodata_core.meta.gate import GateAnswer
 from autodata_core.meta.harness import Proposal, ShapeBounds, Texts, child_of, proposal_faults
 from autodata_core.meta.history import ControlFigures, Outcome, tried
-from autodata_core.meta.notes import notes_for, notes_text
+from autodata_core.meta.notes import Step, notes_for
+from autodata_core.meta.notes_page import notes_text
 from autodata_core.meta.objective import Objective
 from autodata_core.meta.population import Member, Population
-from autodata_core.meta.search import SearchSettings, minibatch, population_before, slot_of, wave_of
+from autodata_core.meta.search import SearchSettings, final_report, minibatch, population_before, slot_of, wave_of
 from autodata_core.meta.splits import Finalist, SealedSources, split_sources
 from autodata_core.parsing import ReplyFault
 from autodata_core.ports import ModelReply
 from autodata_core.ready import READY
 from autodata_core.recipe import Recipe, Rules
+from autodata_core.recipe_file import RecipeFile
 from autodata_core.records import Source
 from autodata_core.testing.optimizing import (
     GOOD,
@@ -230,7 +234,7 @@ def test_two_recipes_meet_the_same_chance_in_a_slot_and_no_name_of_a_recipe_is_i
 
 
 def test_slots_of_iterations_and_looks_never_meet_and_waves_see_only_what_was_before():
-    settings = SearchSettings(concurrent=3)
+    settings = SearchSettings(concurrent_iterations=3)
     slots = [slot_of(settings, n, look) for n in range(1, 9) for look in range(1, len(settings.alphas) + 1)]
     assert len(set(slots)) == len(slots)
     assert [wave_of(settings, n) for n in range(1, 8)] == [1, 1, 1, 4, 4, 4, 7]
@@ -294,7 +298,8 @@ def test_notes_say_what_was_counted_and_mark_what_a_model_said():
     text = notes_text(notes_for(child, BASE, outcome))
     wanted = [
         "TOO_EASY: 7",
-        "6 train items, 1 of them accepted",
+        "on 6 train items, counted by code: 1 of them accepted, 9 refusals",
+        "A step of the search",
         "95 % interval",
         "Test: not measured",
         "0 of 12, its parent's 1",
@@ -306,6 +311,150 @@ def test_notes_say_what_was_counted_and_mark_what_a_model_said():
     for said in wanted:
         assert said in text
     assert "baseline" in notes_text(notes_for(BASE, None, None)).casefold()
+
+
+def test_what_a_model_wrote_draws_nothing_on_the_page():
+    child = child_of(BASE, Texts(challenger="Write one question with several steps from what the document reports."))
+    hostile = "# Head\n![i](http://x/?a) <img src=x> `| approved |`"
+    shown = Failure(
+        source=hostile, question_type=hostile, question=hostile, kind="TOO_EASY", detail=hostile, weak_answer=hostile
+    )
+    outcome = Outcome(
+        iteration=1, parent=BASE.version, result="joined", reason="x", items=2, failures={"TOO_EASY": 1}, shown=(shown,),
+        causes=(hostile,), what=hostile, why=hostile, could_regress=hostile, by="person", said=hostile,
+    )  # fmt: skip
+    page = notes_text(notes_for(child, BASE, outcome, writers={"analyzer": hostile, "implementer": hostile}))
+    assert "\n# Head" not in page
+    assert not re.search(r"(?<!\\)[\[`|]", page.partition("## Texts")[0])
+    assert not re.search(r"(?<!\\)<[a-z]", page)
+
+
+def evaluation(recipe, source, *, row, kind="", slot=0, calls=3):
+    return Evaluation(
+        key=f"{recipe}{source}{slot}", recipe=recipe, part="test", source=source, slot=slot,
+        status="accepted" if row else "refused", score=0.8 if row else 0.1, accepted=row, question_type=kind, calls=calls,
+    )  # fmt: skip
+
+
+def ended(gains=True):
+    finalist = Finalist(baseline="a" * 64, chosen="b" * 64, iterations=3, asked=3)
+    names = [f"s{n}" for n in range(20)]
+    before = [evaluation("a" * 64, s, row=n < 4, kind="easy" if n < 4 else "") for n, s in enumerate(names)]
+    after = [evaluation("b" * 64, s, row=n < 18 if gains else n < 5, kind="hard") for n, s in enumerate(names)]
+    return final_report(finalist, 20, 1, before, after)
+
+
+def test_the_page_of_a_finalist_says_what_it_gave_what_it_took_and_what_it_gave_up():
+    child = child_of(BASE, Texts(challenger="Write one question with several steps from what the document reports."))
+    outcome = Outcome(iteration=1, parent=BASE.version, result="joined", reason="x")
+    page = notes_text(notes_for(child, BASE, outcome, final=ended(), tried={"joined": 1, "not better": 2}))
+    assert "**A gain is shown on sources that no decision saw:** acceptance 20% before, 90% after." in page
+    assert "| rows | 4 of 20 | 18 of 20 |" in page
+    assert "| calls per row | 15.0 | 3.3 |" in page
+    assert "| rows by type of question | easy 4 | hard 18 |" in page
+    assert "give none now: easy 4" in page
+    assert "100% of the rows on test are of one type, hard" in page
+    assert "The search tried 3 changes: 1 joined, 2 not better." in page
+    assert "cost per row" not in page
+
+
+def test_a_finalist_of_several_changes_shows_them_all_since_the_test_measures_them_together():
+    middle = child_of(BASE, Texts(challenger=f"{BASE.challenger}\n- Ask for the mechanism."))
+    last = child_of(middle, Texts(challenger=f"{middle.challenger}\n- Never ask for a definition."))
+    steps = [
+        Step(version=middle.version, iteration=1, change="Mechanism."),
+        Step(version=last.version, iteration=4, change="No definition."),
+    ]
+    outcome = Outcome(iteration=4, parent=middle.version, result="joined", reason="x", what="No definition.")
+    page = notes_text(notes_for(last, middle, outcome, final=ended(), baseline=BASE, steps=steps))
+    assert "the last of 2 changes since the baseline" in page
+    assert page.index("“Mechanism.”") < page.rindex("“No definition.”")
+    whole, parents = page.partition("Against the baseline:")[2].split("Against its parent:")
+    assert "+- Ask for the mechanism." in whole
+    assert "+- Ask for the mechanism." not in parents
+    assert "+- Never ask for a definition." in whole
+    assert "+- Never ask for a definition." in parents
+
+
+def test_the_page_of_a_finalist_without_a_gain_does_not_recommend_it():
+    child = child_of(BASE, Texts(challenger="Write one question with several steps from what the document reports."))
+    outcome = Outcome(iteration=1, parent=BASE.version, result="joined", reason="x")
+    page = notes_text(notes_for(child, BASE, outcome, final=ended(gains=False)))
+    assert "**No gain is shown.**" in page
+    assert "NOT SIGNIFICANT" in page
+    assert "**A gain is shown" not in page
+
+
+def test_failures_for_people_are_of_different_kinds_and_short():
+    _, _, states = finished(12)
+    counts, shown = counts_of(states), shown_failures(states)
+    read = [r for s in states for r in s.history if r.candidate is not None]
+    assert sum(t.tries for t in counts.types.values()) == len(read)
+    assert sum(t.kept for t in counts.types.values()) == counts.accepted == sum(s.status == "accepted" for s in states)
+    assert sum(n for t in counts.types.values() for n in t.failures.values()) == len(read) - counts.accepted
+    assert sum(counts.failures.values()) == sum(len(s.history) for s in states) - counts.accepted
+    kinds = {
+        r.verdict.reasons[0].kind.value for s in states for r in s.history if r.candidate and not r.verdict.accepted
+    }
+    assert len({failure.kind for failure in shown}) == min(3, len(kinds)) > 1
+    assert len(shown) <= 3
+    assert all(
+        len(text) <= 240 for failure in shown for text in (failure.question, failure.detail, failure.weak_answer)
+    )
+    assert shown_failures([]) == ()
+
+
+# --- settings of a recipe file ---
+
+FILE = """name = "a"
+domain = "math_objects"
+[sources]
+files = ["a"]
+[models]
+challenger = "program:word_problems"
+weak = "local:smollm2"
+strong = "program:exact"
+"""
+
+
+def test_the_table_in_the_docs_is_the_one_of_the_settings_with_its_defaults():
+    page = (ROOT / "docs" / "optimize.md").read_text("utf-8")
+    table = re.search(r"```toml\n(\[optimize\]\n.*?)```", page, re.DOTALL)[1]
+    assert RecipeFile.from_toml(FILE + table).optimize == SearchSettings()
+    named = set(re.findall(r"^(?:# )?(\w+) = ", table, re.MULTILINE))
+    assert named == set(SearchSettings.model_fields)
+    shown = RecipeFile.from_toml(FILE + re.sub(r"^# (\w+ = )", r"\1", table, flags=re.MULTILINE)).optimize
+    assert (shown.max_evaluations, shown.target) == (2000, 0.85)
+    assert shown.bounds == SearchSettings().bounds
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("iteratons = 3", "Did you mean 'iterations'"),
+        ("temperature = 0", "optimize.temperature"),
+        ("target = 2", "optimize.target"),
+        ("alphas = [0.05, 0.01]", "together at most 0.045"),
+        ("alphas = []", "together at most 0.045"),
+        ("alphas = [0.0]", "above 0"),
+        ("shares = { train = 0.5, validation = 0.3, test = 0.3 }", "add up to 1"),
+        ("objective = { acceptance = 1, gap = 0, coverage = 0, cost = 0 }", "easiest question"),
+        ("objective = { acceptanc = 1 }", "Did you mean 'acceptance'"),
+        ("objective = 3", "optimize.objective"),
+    ],
+)
+def test_a_wrong_setting_is_named_with_what_would_be_right(line, said):
+    with pytest.raises(RecipeError) as caught:
+        RecipeFile.from_toml(f"{FILE}[optimize]\n{line}\n")
+    assert said in str(caught.value)
+    assert "Value error" not in str(caught.value)
+
+
+def test_what_may_change_from_one_start_to_the_next_is_not_bound_and_the_rest_is():
+    free = {"iterations": 3, "max_evaluations": 9, "target": 0.5, "concurrency": 2}
+    assert SearchSettings(**free).bound() == SearchSettings().bound()
+    for name, value in {"minibatch": 3, "seed": 4, "temperature": 0.3, "alphas": (0.01,), "test_repeats": 1}.items():
+        assert SearchSettings(**{name: value}).bound() != SearchSettings().bound()
 
 
 # --- ready recipes ---
@@ -335,14 +484,17 @@ def test_the_papers_recipes_can_be_named_and_differ_as_they_say():
 
 
 def test_nothing_that_measures_imports_the_outer_loop():
-    allowed = {"meta", "testing"}
+    # The recipe file names the settings of a search beside those of a run; it measures nothing, and nobody below imports it.
+    allowed = {"meta", "testing", "recipe_file.py"}
     for path in (ROOT / "autodata_core").rglob("*.py"):
-        if path.relative_to(ROOT / "autodata_core").parts[0] in allowed:
-            continue
+        first = path.relative_to(ROOT / "autodata_core").parts[0]
         for node in ast.walk(ast.parse(path.read_text())):
             names = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
             names += [a.name for a in node.names] if isinstance(node, ast.Import) else []
-            assert not any(name.startswith("autodata_core.meta") for name in names), path
+            if first not in allowed:
+                assert not any(name.startswith("autodata_core.meta") for name in names), path
+            if first != "__init__.py":
+                assert "autodata_core.recipe_file" not in names, path
 
 
 def test_the_scripted_world_begins_low_and_its_four_rules_suffice():

@@ -9,6 +9,7 @@ import pytest
 from autodata_adapters.coverage import NEAR_DUPLICATE, HashingEmbedder
 from autodata_adapters.coverage.nearness import conflict, nearness, shape_of
 from autodata_adapters.coverage.planted import caught, distinct_pairs, planted_pairs
+from autodata_adapters.coverage.sketches import Sketches
 from autodata_adapters.coverage.vectors import Entry, VectorIndex
 from autodata_core.ports import CoverageAsk
 
@@ -125,3 +126,21 @@ def test_nearness_is_symmetric_and_in_its_range(pair: object) -> None:
     assert nearness(one, two) == nearness(two, one)
     assert 0 <= nearness(one, two) <= 1
     assert nearness(one, one) == 1
+
+
+@pytest.mark.parametrize(("entries", "count"), [(1, 1), (40, 64), (500, 16), (9_000, 64), (70_000, 3)])
+def test_sketches_choose_those_that_differ_in_the_fewest_bits_the_earlier_first(entries: int, count: int) -> None:
+    np = pytest.importorskip("numpy")
+    draw = np.random.default_rng(entries)
+    centres = draw.standard_normal((7, 32)).astype(np.float32)  # many alike, so that many differ in as many bits
+    vectors = centres[draw.integers(0, 7, entries)] + 0.2 * draw.integers(0, 3, (entries, 32)).astype(np.float32)
+    sketches = Sketches()
+    for vector in vectors:
+        sketches.add(vector)
+    planes = np.random.default_rng(20_261).standard_normal((256, 32)).astype(np.float32)
+    bits = vectors @ planes.T > 0
+    for known in {entries, max(1, entries // 2)}:
+        asked = centres[0] + 0.1
+        differ = (bits[:known] != (planes @ asked > 0)).sum(axis=1)
+        expected = sorted(range(known), key=lambda place: (differ[place], place))[:count]
+        assert sorted(sketches.nearest(asked, count, known)) == sorted(expected)

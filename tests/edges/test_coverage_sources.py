@@ -224,3 +224,13 @@ def test_targets_come_from_a_table_or_from_failures(tmp_path: Path) -> None:
     table.write_text('{"topic": "rail", "counts": 12}\n')
     with pytest.raises(RecipeError, match=r"targets.jsonl:1: .*counts"):
         read_targets(table)
+
+
+def test_a_topic_that_is_one_file_has_its_name_and_others_their_telling_words() -> None:
+    parts = [Source.create(f"The loom {n} weaves wool with a shuttle", id=f"crafts/weaving.md#{n}") for n in range(4)]
+    rails = [Source.create(f"Train {n} leaves the platform. Price: {n} euros", id=f"rail-{n}.md") for n in range(4)]
+    names = {topic.name: topic.terms for topic in topics_of([*parts, *rails], count=2).topics}
+    assert "weaving" in names
+    other = next(name for name in names if name != "weaving")
+    assert {"train", "platform"} <= set(names[other])
+    assert not {"price", "euros"} & set(names[other])

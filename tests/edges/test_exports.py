@@ -8,8 +8,8 @@ from pathlib import Path
 import autodata_test_worlds as w
 import pytest
 
-from autodata_adapters.exports import write_parquet
-from autodata_core.errors import StoreError
+from autodata_adapters.exports import human_rows, made_row, write_parquet
+from autodata_core.errors import RecordError, StoreError
 
 pq = pytest.importorskip("pyarrow.parquet")
 
@@ -43,3 +43,41 @@ def test_a_folder_that_cannot_be_written_is_one_clear_error_and_leaves_nothing(t
     with pytest.raises(StoreError, match="cannot be written"):
         write_parquet(tmp_path / "rows.parquet", [row("exact")])
     assert [p.name for p in tmp_path.iterdir()] == ["rows.parquet"]
+
+
+def written(path: Path, *lines: object) -> Path:
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return path
+
+
+def test_rows_of_people_have_every_key_and_say_who_made_them(tmp_path: Path) -> None:
+    path = written(
+        tmp_path / "people.jsonl",
+        {"question": "What is a berth?", "answer": "A place for a ship.", "question_type": "definition"},
+        {"messages": [{"role": "user", "content": "Why salt?"}, {"role": "assistant", "content": "For taste."}]},
+        {"question": "What is a berth?", "answer": "A place for a ship.", "question_type": "definition"},
+    )
+    rows = human_rows(path)
+    assert [list(one) for one in rows] == [[*row("exact"), "origin"]] * 3
+    assert [one["question"] for one in rows] == ["What is a berth?", "Why salt?", "What is a berth?"]
+    assert [one["source"]["id"] for one in rows] == ["people.jsonl:1", "people.jsonl:2", "people.jsonl:3"]
+    assert {one["origin"] for one in rows} == {"human"}
+    assert all(one[name] is None for one in rows for name in ("scores", "verdict", "provenance", "round"))
+    assert len({one["id"] for one in rows}) == 3
+    assert human_rows(path) == rows
+
+
+def test_a_line_of_people_that_is_no_row_is_named(tmp_path: Path) -> None:
+    path = written(tmp_path / "people.jsonl", {"question": "q", "answer": "a"}, {"prompt": "p"})
+    with pytest.raises(RecordError, match=r"people.jsonl line 2: there is no"):
+        human_rows(path)
+    mapped = written(tmp_path / "other.jsonl", {"q": "What?", "best": "That."})
+    assert human_rows(mapped, {"question": "q", "reference_answer": "best"})[0]["reference_answer"] == "That."
+
+
+def test_rows_of_people_stand_in_one_table_with_made_ones(tmp_path: Path) -> None:
+    people = human_rows(written(tmp_path / "people.jsonl", {"question": "q", "answer": "a"}))
+    assert write_parquet(tmp_path / "rows.parquet", [made_row(row("exact")), *people]) == 2
+    found = pq.read_table(tmp_path / "rows.parquet").to_pylist()
+    assert [one["origin"] for one in found] == ["made", "human"]
+    assert (found[1]["scores"], found[1]["verdict"], found[1]["question"]) == (None, None, "q")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import subprocess
 import sys
@@ -318,3 +319,51 @@ print("litellm" in sys.modules)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+# --- dspy.BaseLM ---
+
+
+class Forwarding(dspy.BaseLM):
+    """A language model as users wrote them before engines: `forward` in OpenAI's shape."""
+
+    def __init__(self, given: Any, **kwargs: Any) -> None:
+        super().__init__("mine", **kwargs)
+        self.given, self.asked = given, []
+
+    def forward(self, prompt: Any = None, messages: Any = None, **kwargs: Any) -> Any:
+        self.asked.append(messages)
+        return self.given
+
+
+COMPLETION = {
+    "model": "mine-2",
+    "choices": [{"message": {"content": "four"}, "finish_reason": "length"}],
+    "usage": {"prompt_tokens": 3, "completion_tokens": 4},
+}
+
+
+async def test_a_dspy_model_with_forward_is_a_model_and_tells_what_it_used():
+    lm = Forwarding(COMPLETION, max_tokens=9, api_base="https://u:p@here/v1", api_key="sk-canary")
+    model = dspy_bridge(lm, "weak")
+    reply = model.complete(request())
+    assert (reply.text, reply.finish_reason, reply.served) == ("four", "length", "mine-2")
+    assert (reply.usage.input_tokens, reply.usage.output_tokens, reply.usage.estimated) == (3, 4, False)
+    assert [m["role"] for m in lm.asked[0]] == ["system", "user"]
+    assert (await model.acomplete(request())).text == "four"
+    assert model.identity.params == {"max_tokens": 9}
+    assert "p@" not in str(model.identity)
+    assert "canary" not in str(model.identity)
+    assert lm.history == []
+
+
+def test_dspys_dummy_answers_behind_our_port_in_the_form_of_its_adapter():
+    lm = dspy.utils.DummyLM([{"answer": "red"}, {"answer": "blue"}], adapter=dspy.JSONAdapter())
+    model = dspy_bridge(lm, "weak")
+    assert [json.loads(model.complete(request()).text)["answer"] for _ in range(2)] == ["red", "blue"]
+
+
+def test_a_forward_of_another_shape_is_an_error_and_no_empty_answer():
+    model = dspy_bridge(Forwarding(["four"]), "weak")
+    with pytest.raises(ModelError, match="one choice"):
+        model.complete(request())

@@ -135,7 +135,7 @@ def test_identity_holds_what_changes_answers_and_no_secret(monkeypatch: pytest.M
     url = "http://user:pass@127.0.0.1:9/v1?key=sk-canary"
     identity = make("openai:x", base_url=url, api_key_env="SOME_KEY", timeout_s=3, price_in=1.0).identity
     assert identity.endpoint == "http://127.0.0.1:9/v1"
-    assert identity.params == {"temperature": 0.0, "structured": "prompt"}
+    assert identity.params == {"temperature": 0.0, "max_tokens": 4096, "structured": "prompt"}
     assert "canary" not in identity.model_dump_json()
 
 

@@ -23,6 +23,7 @@ import pytest
 
 from autodata_adapters.models import calling, create_model
 from autodata_adapters.models.calling import CallPolicy
+from autodata_adapters.models.failures import FailureKind
 from autodata_adapters.models.slots import Endpoints
 from autodata_core.errors import ModelAuthError, ModelError, ModelQuotaError
 from autodata_core.ports import ModelReply, ModelRequest
@@ -135,6 +136,18 @@ def promises_more(handler: Handler, asked: dict[str, Any]) -> bool:
 
 OVER: list[Any] = [None]
 """The event of the server in use."""
+HELD_BACK_AT: list[float] = []
+"""When requests came to a server that asks for a pause first."""
+
+
+def asks_for_a_pause(handler: Handler, asked: dict[str, Any]) -> bool:
+    """Refuse the first request for 0.2 s, and leave the next one to the server."""
+    HELD_BACK_AT.append(time.monotonic())
+    if len(HELD_BACK_AT) == 1:
+        send(handler, 429, {"error": {"message": "slow down", "type": "t"}}, {"Retry-After": "0.2"})
+        return True
+    return False
+
 
 HTML = says(200, b"<html><body>Please sign in.</body></html>", {"Content-Type": "text/html"})
 TOMORROW = format_datetime(datetime.now(UTC) + timedelta(days=1), usegmt=True)
@@ -160,6 +173,7 @@ ROWS = [
     Row("quota used up", refuses(429, code="insufficient_quota"), ModelQuotaError, 1),
     Row("model unknown", refuses(404, code="model_not_found"), ModelError, 1),
     Row("rate limit", refuses(429), "rate_limit", 3),
+    Row("rate limit, wait short enough", asks_for_a_pause, "finish:stop", 2),
     Row("rate limit, wait too long", refuses(429, headers={"Retry-After": "60"}), "rate_limit", 1),
     Row("rate limit until tomorrow", refuses(429, headers={"Retry-After": TOMORROW}), "rate_limit", 1),
     Row("request filtered", refuses(400, code="content_filter"), "content_filter", 1),
@@ -211,6 +225,7 @@ def _fresh(server: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
     monkeypatch.setattr(socket, "getaddrinfo", looked_up)
     server.meter.clear()
+    HELD_BACK_AT.clear()
     yield
     server.fault = None
     OVER[0] = None
@@ -286,6 +301,21 @@ async def test_a_fault_has_its_outcome_its_number_of_calls_and_its_time(row: Row
     assert server.calls == calls
     assert took_s < (deadline_s + SLACK_S if row.slow else deadline_s)
     assert not row.slow or took_s >= deadline_s * 0.9
+    assert not HELD_BACK_AT or HELD_BACK_AT[1] - HELD_BACK_AT[0] >= 0.2  # Retry-After is kept
+
+
+def test_every_kind_of_failure_has_a_row() -> None:
+    raised = {ModelAuthError: "auth", ModelQuotaError: "quota"}
+    named = {raised.get(row.outcome, "") if isinstance(row.outcome, type) else row.outcome for row in ROWS}
+    by_name = {row.name: row.outcome for row in ROWS}
+    assert (by_name["model unknown"], by_name["no TLS there"]) == (ModelError, ModelError)
+    seen = {
+        FailureKind.MODEL,
+        FailureKind.TLS,
+        FailureKind.UNEXPECTED,
+    }  # the last is a client's own bug, not a provider's
+    assert {str(kind) for kind in set(FailureKind) - seen} <= named
+    assert len(ROWS) == len(by_name) > 17
 
 
 def _check_reply(outcome: str, reply: ModelReply) -> None:

@@ -27,6 +27,7 @@ from autodata_adapters.stores.postgres_schema import lock_number
 from autodata_core.errors import MissingExtraError, RecordError, RunLockedError, StoreError
 from autodata_core.ports import ModelReply, RecordStore
 from autodata_core.records import Usage
+from autodata_core.testing import scripted_models
 from autodata_core.testing.conformance import Check, checks_for, sample_example
 
 NOBODY = 65534
@@ -545,6 +546,24 @@ def test_texts_are_never_part_of_a_statement() -> None:
     assert {text for text in statements if not isinstance(ast.parse(text, mode="eval").body, ast.Constant)} == named
 
 
+def test_the_program_of_the_page_runs_and_asks_nobody_the_second_time(
+    server: Server, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "stores.md").read_text("utf-8")
+    program = page.partition("```python\n")[2].partition("```")[0]
+    assert "host=localhost dbname=app" in program
+    counted = program.replace("host=localhost dbname=app", server.conninfo).replace(
+        "in scripted_models().items()", "in MODELS.items()"
+    )
+    models = dict(scripted_models())
+    for _ in range(2):
+        exec(compile(counted, "stores.md", "exec"), {"MODELS": models})
+    first, second = capsys.readouterr().out.splitlines()
+    assert first == second
+    assert first.startswith("1 rows, ")
+    assert sum(len(model.requests) for model in models.values()) == int(first.split()[2])
+
+
 # LangGraph's own checkpointer beside it.
 
 
@@ -556,7 +575,7 @@ def test_an_app_with_langgraphs_postgres_checkpointer_resumes_without_reviving_a
     from autodata_core.budget import Budget
     from autodata_core.calls import JournaledModel
     from autodata_core.errors import ModelAuthError
-    from autodata_core.testing import ScriptedModel, scripted_models
+    from autodata_core.testing import ScriptedModel
     from autodata_langgraph import AutodataContext, create_autodata_graph
     from autodata_langgraph.checkpointing import strict
 

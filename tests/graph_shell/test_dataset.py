@@ -147,7 +147,7 @@ def notes(*texts, **changes):
         made = {"question_type": "two_step", "evidence": items[:3], "confidence": "medium", **changes}
         return {"learnings": [{"text": text, **made} for text in texts]}
 
-    return ScriptedModel(script, name="scripted/study")
+    return ScriptedModel(script, name="scripted/study", max_tokens=1000)
 
 
 def world(study):

@@ -1,6 +1,7 @@
 """The outer loop as a graph, in the scripted world: it finds the rules that matter, and nothing is decided by test."""
 
 import asyncio
+import json
 
 import pytest
 from langgraph.checkpoint.memory import InMemorySaver
@@ -80,7 +81,7 @@ def quick_models():
     return {**optimizing_models(), "implementer": ScriptedModel(all_good, name="scripted/implementer")}
 
 
-QUICK = {"iterations": 1, "concurrent": 1, "minibatch": 2, "controls": 2, "test_repeats": 1}
+QUICK = {"iterations": 1, "concurrent_iterations": 1, "minibatch": 2, "controls": 2, "test_repeats": 1}
 
 
 @pytest.fixture(scope="module")
@@ -160,7 +161,7 @@ def test_more_iterations_after_the_test_was_read_are_refused(searched):
 
 
 def test_a_search_that_broke_off_goes_the_same_way_and_makes_no_evaluation_twice():
-    settings = {"iterations": 3, "concurrent": 2, "minibatch": 2, "controls": 2, "test_repeats": 1}
+    settings = {"iterations": 3, "concurrent_iterations": 2, "minibatch": 2, "controls": 2, "test_repeats": 1}
     whole, _ = context_for(36, seed=3, **settings)
     golden = run(whole)
     log = MemoryLog()
@@ -225,6 +226,30 @@ def test_what_a_person_writes_is_measured_before_it_joins():
     outcome = context.log.outcomes()[0]
     assert (outcome.result, outcome.by) == ("not better", "person")
     assert report_of(state).finalist.chosen == optimizing_rules().recipe.version
+
+
+@pytest.mark.parametrize(
+    "named", ["multi step", "Every reading was taken at noon"]
+)  # the latter stands in every source of the world
+def test_what_is_adopted_names_no_question_type_after_a_source(named):
+    made = optimizing_models()
+
+    def easy(request):
+        reply = json.loads(made["challenger"].complete(request).text)
+        return {**reply, "question_type": named}
+
+    script = {
+        "challenger": easy,
+        "weak": made["strong"].complete,
+        "implementer": {"what": "Adopt.", "learnings": "adopt"},
+    }
+    models = {**made, **{role: ScriptedModel(answer, name=f"scripted/{role}") for role, answer in script.items()}}
+    context, _ = context_for(40, models, **{**QUICK, "minibatch": 4})
+    run(context)
+    (outcome,) = context.log.outcomes()
+    assert outcome.failures
+    assert (outcome.reason == "nothing was changed") == (named != "multi step")
+    assert bool(outcome.comparison) == (named == "multi step")
 
 
 def test_a_gain_that_may_be_chance_is_called_so():

@@ -12,6 +12,7 @@ from typing import Any
 from autodata_adapters.coverage.embedders import Embedder, embed
 from autodata_adapters.coverage.folding import tokens
 from autodata_adapters.coverage.hashing import NEAR_DUPLICATE
+from autodata_adapters.coverage.indexed import index_for
 from autodata_adapters.coverage.vectors import Entry, VectorIndex, to_unit
 from autodata_core.errors import RecipeError
 from autodata_core.ports import CoverageAsk
@@ -70,7 +71,7 @@ class KnownTexts:
         self._where: list[str] = []
         self._lengths: list[int] = []
         self._runs: dict[int, list[tuple[int, int]]] = {}
-        self._index = VectorIndex(semantic=not getattr(embedder, "cheap", False))
+        self._index = index_for(embedder) if embedder is not None else VectorIndex(semantic=False)
 
     def __len__(self) -> int:
         return len(self._where)

@@ -17,10 +17,17 @@ from autodata_core.ports import CoverageAsk, CoverageReply
 if TYPE_CHECKING:
     from autodata_adapters.coverage.vectors import Vector
 
-__all__ = ["IndexedCoverage"]
+__all__ = ["IndexedCoverage", "index_for"]
 
 _WRITE_AT = 100
 """Entries that are gathered before they are written: one at a time costs an index ten times as much."""
+
+
+def index_for(embedder: Embedder) -> VectorIndex:
+    """Return an empty index for vectors of this embedder: whether they know meaning, or only wording as the default ones."""
+    if getattr(embedder, "cheap", False):
+        return VectorIndex(semantic=False)
+    return VectorIndex(semantic=True, shingles=HashingEmbedder())
 
 
 class IndexedCoverage:
@@ -33,13 +40,21 @@ class IndexedCoverage:
     Args:
         collection: Where the copy is kept; a projection that may be deleted between runs.
         embedder: Makes the vectors, see `create_embedder`.
+        known: Questions of earlier runs that no new one may repeat, see `open_library`. They are no entries of this map, and
+            what they say is told to nobody.
+
+    Raises:
+        RecipeError: The vectors of `known` are not all of one length.
     """
 
-    def __init__(self, collection: Collection, embedder: Embedder) -> None:
+    def __init__(self, collection: Collection, embedder: Embedder, known: Sequence[Entry] = ()) -> None:
         self._embedder = embedder
         self._collection = collection
         self._lock = threading.Lock()
         self._index: VectorIndex | None = None
+        self._known = index_for(embedder)
+        for entry in known:
+            self._known.add(entry)
         self._entries: list[Entry] = []
         self._replies: dict[str, CoverageReply] = {}
         self._taken_up: dict[str, int] = {}
@@ -131,6 +146,9 @@ class IndexedCoverage:
             return known or CoverageReply()
         place = self._taken_up.get(entry.ask.id)
         reply = self._index.nearest(entry.ask, entry.vector, before=place)
+        earlier = self._known.nearest(entry.ask, entry.vector)
+        if earlier.similarity > reply.similarity:
+            reply = CoverageReply(similarity=earlier.similarity, nearest=earlier.nearest)
         self._replies[entry.ask.id] = reply
         if place is not None:
             return reply
@@ -142,7 +160,7 @@ class IndexedCoverage:
 
     def _take_up(self, entries: Sequence[Entry]) -> None:
         """Start over with these entries. What they were answered is found again when they are claimed again."""
-        self._index = self._empty_index()
+        self._index = index_for(self._embedder)
         self._entries = []
         self._replies = {}
         self._taken_up = {}
@@ -150,11 +168,6 @@ class IndexedCoverage:
             self._taken_up[entry.ask.id] = len(self._entries)
             self._index.add(entry)
             self._entries.append(entry)
-
-    def _empty_index(self) -> VectorIndex:
-        if getattr(self._embedder, "cheap", False):
-            return VectorIndex(semantic=False)
-        return VectorIndex(semantic=True, shingles=HashingEmbedder())
 
     def _stored_vectors(self, asks: Sequence[CoverageAsk]) -> dict[str, Entry]:
         """Return the entries whose vectors need not be paid for again: same id, same text."""

@@ -9,14 +9,17 @@ import tomllib
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
+from autodata_adapters.coverage.folding import stem
+from autodata_adapters.coverage.hashing import HashingEmbedder
 from autodata_core.coverage import OTHER, Topic, TopicMap, key_terms
+from autodata_core.coverage.reporting import document_of
 from autodata_core.errors import MissingExtraError, RecipeError, shorten
 from autodata_core.records import Source
 
-__all__ = ["SourceTopics", "load_taxonomy", "taxonomy_topics", "topics_of"]
+__all__ = ["SourceTopics", "TopicFinder", "load_taxonomy", "taxonomy_topics", "topics_of"]
 
 _TERMS = 8
 _MOST_TOPICS = 40
@@ -24,6 +27,16 @@ _MOST_TOPICS = 40
 _FEATURES = 4096
 _BATCH = 1024
 _DIRECTIONS = 48
+_NAME_CHARS = 80
+_VOTES = 3
+"""Sources that decide on the topic of a text, each by how like it is."""
+_AMOUNT_WORDS = """
+amount amounts average day days evening figure figures full half hour hours litre litres maximum metre metres min minimum minute
+minutes morning month months number numbers one part parts per percent price prices quarter second seconds table third time times
+cent cents dollars eur euro euros usd two three four five six seven eight nine ten half week weeks year years
+"""
+_AMOUNTS = frozenset(_AMOUNT_WORDS.split())
+"""Ours: words of every subject with figures in it. They help to cluster, but name nothing."""
 
 
 class SourceTopics:
@@ -48,12 +61,13 @@ class SourceTopics:
         if count is not None and count < 1:
             raise RecipeError(f"[coverage] topics is a number from 1 or a taxonomy file, got {count!r}.")
         self._count, self._seed = count, seed
-        self._version = f"clusters-v1 scikit-learn/{sklearn.__version__} seed/{seed}"
+        self._version = f"clusters-v2 scikit-learn/{sklearn.__version__} seed/{seed}"
         self._model: Any = None
         self._directions: Any = None
         self._spread: Counter[str] = Counter()
         self._sources = 0
         self._cluster_terms: list[Counter[str]] = []
+        self._uses: list[Counter[str]] = []
         self._of: dict[str, int] = {}
         self._names: list[Topic] = []
 
@@ -69,6 +83,7 @@ class SourceTopics:
             for source, found, label in zip(new, terms, labels, strict=True):
                 self._of[source.id] = label
                 self._cluster_terms[label].update(dict.fromkeys(found, 1))
+                self._uses[label].update(found)
         if not self._names:
             self._names = self._name()
         used = sorted(set(self._of.values()))
@@ -98,6 +113,7 @@ class SourceTopics:
             self._model = MiniBatchKMeans(count, random_state=self._seed, n_init=20, batch_size=_BATCH)
             self._model.fit(vectors)
             self._cluster_terms = [Counter() for _ in range(count)]
+            self._uses = [Counter() for _ in range(count)]
         else:
             self._model.partial_fit(vectors)
         return [int(label) for label in self._model.predict(vectors)]
@@ -136,8 +152,9 @@ class SourceTopics:
         return math.log((1 + self._sources) / (1 + self._spread[term])) + (1 if self._spread[term] > 1 else 0)
 
     def _name(self) -> list[Topic]:
-        """Name each cluster by the terms that many of its sources have and few others."""
+        """Name each cluster by the terms that many of its sources have and few others; one document by its file."""
         sizes = Counter(self._of.values())
+        documents = _whole_documents(self._of)
         named: list[Topic] = []
         taken: set[str] = set()
         for label, counts in enumerate(self._cluster_terms):
@@ -145,14 +162,42 @@ class SourceTopics:
             scores = {
                 term: n / inside - (self._spread[term] - n) / max(1, self._sources - inside)
                 for term, n in counts.items()
-                if n >= 2 or inside < 2
             }
-            terms = tuple(sorted(scores, key=lambda term: (-scores[term], term))[:_TERMS])
-            name = ", ".join(terms[:3]) or f"topic {label + 1}"
+            # What two sources share tells more than what one says; where little is shared, the rest helps to name.
+            alone = {term: inside > 1 and counts[term] < 2 for term in scores}
+            uses = self._uses[label]
+            terms = _telling(sorted(scores, key=lambda term: (alone[term], -scores[term], -uses[term], term)))
+            name = documents.get(label) or ", ".join(terms[:3]) or f"topic {label + 1}"
             name = name if name not in taken else f"{name} ({label + 1})"
             taken.add(name)
             named.append(Topic(name=name, terms=terms))
         return named
+
+
+def _whole_documents(of: Mapping[str, int]) -> dict[int, str]:
+    """Return the file's name for each cluster that is one file and the whole of it."""
+    clusters: dict[str, set[int]] = {}
+    documents: dict[int, set[str]] = {}
+    for source, label in of.items():
+        document = document_of(source)
+        clusters.setdefault(document, set()).add(label)
+        documents.setdefault(label, set()).add(document)
+    found: dict[int, str] = {}
+    for label, named in documents.items():
+        document = next(iter(named))
+        stem_of_file = PurePosixPath(document).stem
+        if len(named) == 1 and len(clusters[document]) == 1 and PurePosixPath(document).suffix and stem_of_file:
+            found[label] = stem_of_file[:_NAME_CHARS]
+    return found
+
+
+def _telling(ranked: Sequence[str]) -> tuple[str, ...]:
+    """Return the first few terms that name a subject: one of singular and plural, and no amounts or times of day."""
+    found: dict[str, str] = {}
+    for term in ranked:
+        if term not in _AMOUNTS:
+            found.setdefault(stem(term), term)
+    return tuple(found.values())[:_TERMS]
 
 
 def topics_of(sources: Sequence[Source], *, count: int | None = None, seed: int = 0) -> TopicMap:
@@ -168,6 +213,40 @@ def topics_of(sources: Sequence[Source], *, count: int | None = None, seed: int 
         return TopicMap(
             topics=tuple(Topic(name=name) for name in dict.fromkeys(of.values())), of=of, made_by="documents-v1"
         )
+
+
+class TopicFinder:
+    """Finds the topic of any text by the wording of the sources: that of the sources it is most like. Deterministic.
+
+    Works for clusters and for a taxonomy alike, since it asks only which source belongs to which topic.
+
+    Raises:
+        MissingExtraError: scikit-learn is not installed.
+    """
+
+    def __init__(self, topics: TopicMap, sources: Sequence[Source]) -> None:
+        self._embedder = HashingEmbedder()
+        ordered = sorted((source for source in sources if source.id in topics.of), key=lambda source: source.id)
+        self._topics = [topics.topic_of(source.id) for source in ordered]
+        self._vectors = self._embedder.embed_matrix([source.text for source in ordered])
+
+    def topics_of(self, texts: Sequence[str]) -> tuple[str, ...]:
+        """Return the topic of each text; `other` for one without a word."""
+        import numpy as np
+
+        if not self._topics:
+            return (OTHER,) * len(texts)
+        found: list[str] = []
+        for at in range(0, len(texts), _BATCH):
+            similar = self._embedder.embed_matrix(texts[at : at + _BATCH]) @ self._vectors.T
+            for row in similar:
+                nearest = np.argsort(-row, kind="stable")[:_VOTES]
+                votes: dict[str, float] = {}
+                for place in nearest:
+                    votes[self._topics[place]] = votes.get(self._topics[place], 0.0) + max(0.0, float(row[place]))
+                best = max(sorted(votes), key=lambda topic: votes[topic])
+                found.append(best if votes[best] > 0 else OTHER)
+        return tuple(found)
 
 
 def load_taxonomy(path: Path) -> tuple[Topic, ...]:

@@ -94,10 +94,11 @@ class VectorStoreCoverage(IndexedCoverage):
     Args:
         store: Takes ids and metadata, and gives documents back by id; see `conformance.vector_store_checks`.
         embedder: Makes the vectors that decide; give the store's own `embeddings` to have both alike.
+        known: Questions of earlier runs that no new one may repeat, see `open_library`.
     """
 
-    def __init__(self, store: VectorStore, embedder: Embedder) -> None:
-        super().__init__(VectorStoreCollection(store, embedder.name), embedder)
+    def __init__(self, store: VectorStore, embedder: Embedder, known: Sequence[Entry] = ()) -> None:
+        super().__init__(VectorStoreCollection(store, embedder.name), embedder, known)
 
 
 def _valid_unicode(text: str) -> str:

@@ -118,7 +118,10 @@ class VectorIndex:
             similarities = self._blocks[0][:known] @ vector
         else:
             places = self._sketches.nearest(vector, _SKETCHED, known)
-            similarities = np.stack([self._vector(place) for place in places]) @ vector
+            rows = np.empty((len(places), len(vector)), np.float32)
+            for n, place in enumerate(places):
+                rows[n] = self._vector(place)
+            similarities = rows @ vector
         order = np.argsort(-similarities, kind="stable")[:_COMPARED]
         found = {places[n]: (round(float(similarities[n]), 6), False) for n in order}
         others = [self._by_content.get(_content_hash(shape), known)]

@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from autodata_adapters.exports.human import ORIGIN
 from autodata_core.errors import MissingExtraError, StoreError
 
 __all__ = ["write_parquet"]
@@ -33,7 +34,11 @@ def write_parquet(path: Path, rows: Iterable[Mapping[str, Any]]) -> int:
         import pyarrow.parquet as pq
     except ImportError as error:
         raise MissingExtraError("pyarrow", "parquet", "A Parquet file") from error
-    table = pa.Table.from_pylist([_flat(row) for row in rows], schema=_schema(pa))
+    flat = [_flat(row) for row in rows]
+    schema = _schema(pa)
+    if flat and ORIGIN in flat[0]:  # where rows of people stand among them
+        schema = schema.append(pa.field(ORIGIN, pa.string()))
+    table = pa.Table.from_pylist(flat, schema=schema)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     os.close(handle)
     try:

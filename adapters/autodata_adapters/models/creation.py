@@ -37,8 +37,14 @@ __all__ = ["bridge_spec", "create_model"]
 _TEMPERATURE: dict[Role, float] = dict.fromkeys(ROLES, 0.0) | dict.fromkeys(("challenger", "weak", "strong"), 1.0)
 """Attempts must differ, judgements must not. Ours."""
 
+_REPLY_TOKENS = 4096
+"""Bound on a reply where neither the recipe nor the model's object sets one, since no ceiling holds without. Ours: replies
+of the loop have some hundred tokens, and smaller contexts than 8k would refuse more."""
+_THINKING_REPLY_TOKENS = 16_384
+"""The same for models that think before they write: thoughts count. Ours."""
+
 _FIXED_TEMPERATURE = re.compile(r"^(o[1345]|gpt-5(\.\d+)*)(?!-chat)(-|$)")
-"""Models of OpenAI that refuse any temperature but their own, so that a role's default is not sent to them."""
+"""Models of OpenAI that think, and refuse any temperature but their own, so that a role's default is not sent to them."""
 
 _PLACEHOLDER_KEY = "not-needed"
 
@@ -176,28 +182,33 @@ def _provided(spec: str, provider: str, name: str, role: Role, options: _Options
     key = options.key()
     keys = {key or "", *secrets_of_url(options.base_url or "")}
     temperature = options.temperature
-    if temperature is None and not (provider in ("openai", "azure_openai") and _FIXED_TEMPERATURE.match(name)):
+    thinks = provider in ("openai", "azure_openai") and _FIXED_TEMPERATURE.match(name) is not None
+    if temperature is None and not thinks:
         temperature = _TEMPERATURE[role]
     if key is None and provider == "openai" and options.base_url:
         # A server of one's own takes any key; the one for OpenAI is not for its eyes.
         key = _PLACEHOLDER_KEY
+    # OpenAI's client has a new name for the bound, which many servers that are not OpenAI's refuse or pass over.
+    as_written = provider == "openai" and options.base_url is not None and not thinks
+    bound = {"max_tokens": options.max_tokens or _REPLY_TOKENS if as_written else options.max_tokens}
     arguments = {
         "base_url": options.base_url,
         "api_key": key,
         "temperature": temperature,
-        "max_tokens": options.max_tokens,
+        **({"extra_body": bound} if as_written else bound),
         "timeout": options.timeout_s,  # ends the threads of calls that were given up
         "max_retries": 0,
     }
     client = _own_client(provider)
     arguments |= {"http_async_client": client}
     model = _init_chat_model(spec, provider, name, {k: v for k, v in arguments.items() if v is not None}, keys)
-    params = {"temperature": temperature, "max_tokens": options.max_tokens}
+    params = {"temperature": temperature, **bound}
     return LangChainModel(
         model,
         name=spec,
         endpoint=bare_url(options.base_url or ""),
         params={k: v for k, v in params.items() if v is not None},
+        max_tokens=None if as_written else _missing_bound(model, thinks=thinks),
         structured=cast("Structured", options.structured or "prompt"),
         prices=options.prices,
         policy=options.policy,
@@ -279,7 +290,7 @@ def _bridged(obj: Any, spec: str, role: Role, options: _Options) -> Model | None
             obj,
             name=spec,
             temperature=options.temperature,
-            max_tokens=options.max_tokens,
+            max_tokens=options.max_tokens or _missing_bound(obj),
             prices=options.prices,
             policy=options.policy,
             secrets=_header_secrets({name: getattr(obj, name, None) for name in type(obj).model_fields}),
@@ -287,13 +298,26 @@ def _bridged(obj: Any, spec: str, role: Role, options: _Options) -> Model | None
         )
     dspy = sys.modules.get("dspy")
     if dspy is not None and isinstance(obj, dspy.LM):
-        from autodata_adapters.models.dspy import DSPyModel
+        from autodata_adapters.models.dspy import DSPyModel, bound_of
 
-        changed = {"temperature": options.temperature, "max_tokens": options.max_tokens}
+        thinks = "max_completion_tokens" in obj.kwargs  # dspy's name for it where the model does
+        bound = options.max_tokens
+        if bound is None and bound_of(obj) is None:
+            bound = _THINKING_REPLY_TOKENS if thinks else _REPLY_TOKENS
+        changed = {"temperature": options.temperature, "max_completion_tokens" if thinks else "max_tokens": bound}
         lm = obj.copy(**{k: v for k, v in changed.items() if v is not None})
         secrets = _header_secrets(lm.kwargs)
         return DSPyModel(lm, name=spec, prices=options.prices, policy=options.policy, secrets=secrets, key_hint=hint)
     return _foreign(obj, role)
+
+
+def _missing_bound(model: BaseChatModel, *, thinks: bool = False) -> int | None:
+    """Return the bound on replies that the model lacks; None where it has its own, or cannot be told any."""
+    from autodata_adapters.models.langchain import takes_bound
+
+    if not takes_bound(model):
+        return None
+    return _THINKING_REPLY_TOKENS if thinks else _REPLY_TOKENS
 
 
 def _foreign(obj: Any, role: Role) -> Model | None:

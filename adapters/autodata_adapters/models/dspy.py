@@ -5,6 +5,7 @@ dspy is imported when it is needed, so that a look at this module's entry point 
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import sys
 import threading
@@ -21,7 +22,7 @@ from langchain_core.outputs import ChatGeneration, ChatResult
 from autodata_adapters.models.calling import Ambient, CallPolicy, ResilientModel
 from autodata_adapters.models.langchain import LangChainModel, bare_url
 from autodata_adapters.models.replies import Prices, clean_text, finish_reason, text_of, usage_of
-from autodata_core.errors import MissingExtraError, ModelAuthError, ModelError, ModelQuotaError
+from autodata_core.errors import MissingExtraError, ModelAuthError, ModelError, ModelQuotaError, shorten
 from autodata_core.ports import Model, ModelReply, ModelRequest
 from autodata_core.records import Message, ModelIdentity, Role, canonical_json
 
@@ -33,6 +34,8 @@ __all__ = [
     "REPLIES",
     "DSPyChatModel",
     "DSPyModel",
+    "ForwardModel",
+    "bound_of",
     "bridge",
     "lm_from_langchain",
     "lm_from_model",
@@ -59,7 +62,8 @@ _CLIENT_SETTINGS = frozenset(
     }
 )
 """Keyword arguments of an LM that say how to reach the model, not what to ask it."""
-_PARAMETERS = ("temperature", "max_tokens", "max_completion_tokens", "top_p", "reasoning_effort")
+_BOUNDS = ("max_tokens", "max_completion_tokens")
+_PARAMETERS = ("temperature", *_BOUNDS, "top_p", "reasoning_effort")
 
 
 class DSPyModel(ResilientModel):
@@ -137,12 +141,75 @@ class DSPyModel(ResilientModel):
         )
 
 
+class ForwardModel(ResilientModel):
+    """A `dspy.BaseLM` that is no `dspy.LM`, such as `DummyLM` or a class of one's own with `forward`, behind our port.
+
+    Its `forward` is called as it is, past dspy's cache, retries and history; what it returns has OpenAI's shape.
+    """
+
+    def __init__(self, lm: dspy.BaseLM, *, policy: CallPolicy | None = None, ambient: Ambient | None = None) -> None:
+        """Wrap a language model.
+
+        Args:
+            lm: The language model; it is copied, and what it holds is shared.
+            policy: Deadline, tries, bound on calls in flight.
+            ambient: Clock, sleep and chance.
+        """
+        self._lm = lm.copy(cache=False, num_retries=0)
+        params = {k: v for k in _PARAMETERS if (v := lm.kwargs.get(k)) is not None}
+        endpoint, key = lm.kwargs.get("api_base") or lm.kwargs.get("base_url") or "", lm.kwargs.get("api_key")
+        identity = ModelIdentity(name=str(lm.model), endpoint=bare_url(str(endpoint)), params=params)
+        super().__init__(identity, policy=policy, secrets=(key,) if isinstance(key, str) else (), ambient=ambient)
+
+    def _once(self, request: ModelRequest, left_s: float) -> ModelReply:
+        return self._reply(request, self._lm.forward(messages=self._messages(request)))
+
+    async def _aonce(self, request: ModelRequest, left_s: float) -> ModelReply:
+        import dspy
+
+        if type(self._lm).aforward is dspy.BaseLM.aforward:  # it answers in a thread or not at all
+            return await asyncio.to_thread(self._once, request, left_s)
+        return self._reply(request, await self._lm.aforward(messages=self._messages(request)))
+
+    def _messages(self, request: ModelRequest) -> list[dict[str, str]]:
+        return [{"role": m.role, "content": clean_text(m.content)} for m in request.messages]
+
+    def _reply(self, request: ModelRequest, response: Any) -> ModelReply:
+        choice = next(iter(_at(response, "choices") or ()), None)
+        if choice is None:
+            raise ModelError(
+                f"`forward` of {self.identity.name!r} returned {shorten(response)}; expected what OpenAI's chat endpoint "
+                "returns, with one choice."
+            )
+        text = clean_text(str(_at(_at(choice, "message"), "content") or _at(choice, "text") or ""))
+        used = _at(response, "usage")
+        counts = (_at(used, "prompt_tokens"), _at(used, "completion_tokens"))
+        return ModelReply(
+            text=text,
+            finish_reason=finish_reason(_at(choice, "finish_reason")),
+            usage=usage_of(*counts, asked=request.messages, text=text, prices=Prices()),
+            served=clean_text(str(_at(response, "model") or ""))[:200],
+        )
+
+
+def _at(value: Any, name: str) -> Any:
+    """Return a part of what a provider gave, which may be an object or a mapping; None where there is none."""
+    return value.get(name) if isinstance(value, Mapping) else getattr(value, name, None)
+
+
 def bridge(obj: object, role: Role) -> Model | None:
-    """Return our port for a `dspy.LM`, None for anything else (entry point `autodata.models`)."""
+    """Return our port for a `dspy.LM` or another `dspy.BaseLM`, None for anything else (entry point `autodata.models`)."""
     dspy = sys.modules.get("dspy")
-    if dspy is None or not isinstance(obj, getattr(dspy, "LM", ())):
+    if dspy is None:
         return None  # nobody has an object of a package that was never imported
-    return DSPyModel(obj)
+    if isinstance(obj, getattr(dspy, "LM", ())):
+        return DSPyModel(obj)
+    return ForwardModel(obj) if isinstance(obj, getattr(dspy, "BaseLM", ())) else None
+
+
+def bound_of(lm: dspy.LM) -> int | None:
+    """Return the most tokens of a reply that the LM asks for, None when it sets no bound."""
+    return next((v for name in _BOUNDS if isinstance(v := lm.kwargs.get(name), int)), None)
 
 
 def lm_from_model(model: Model, name: str | None = None) -> dspy.LM:

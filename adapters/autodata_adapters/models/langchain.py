@@ -22,7 +22,7 @@ from autodata_core.errors import RecipeError
 from autodata_core.ports import Model, ModelReply, ModelRequest
 from autodata_core.records import Message, ModelIdentity, Role
 
-__all__ = ["LangChainModel", "Structured", "bare_url", "bridge"]
+__all__ = ["LangChainModel", "Structured", "bare_url", "bridge", "takes_bound"]
 
 _log = logging.getLogger(__name__)
 
@@ -30,7 +30,9 @@ Structured = Literal["prompt", "json_schema"]
 """How a reply schema reaches the model: only in the prompt, or besides as an OpenAI style `response_format`."""
 
 _ENDPOINT_FIELDS = ("openai_api_base", "azure_endpoint", "anthropic_api_url", "base_url", "api_base", "endpoint")
-_PARAMETER_FIELDS = ("temperature", "max_tokens", "top_p", "top_k", "reasoning_effort")
+_PARAMETER_FIELDS = ("temperature", "top_p", "top_k", "reasoning_effort")
+_BOUND_FIELDS = ("max_tokens", "max_completion_tokens", "max_output_tokens", "max_new_tokens", "num_predict")
+"""What LangChain's integrations call the bound on a reply, the standard name first."""
 _CLIENT_PROPERTIES = ("_client", "_async_client")
 
 
@@ -65,7 +67,7 @@ class LangChainModel(ResilientModel):
             served: Fixed answer to "which model was that", such as the hash of a weights file.
             params: What identifies it besides. Default: what the model's fields say.
             temperature: Sent with every call when given, else the model's own counts.
-            max_tokens: The same.
+            max_tokens: The same; under the name that the model's class has for it.
             structured: Whether the reply schema is sent natively; for `LocalChatModel` it always is.
             accepts_seed: Whether `seed=` is sent. Default: when the class has a field of that name.
             prices: USD per million tokens.
@@ -87,14 +89,18 @@ class LangChainModel(ResilientModel):
         self._fixed: dict[str, Any] = {}
         if temperature is not None:
             self._fixed["temperature"] = temperature
-        if max_tokens is not None:
+        field = _bound_field(model) or "max_tokens"
+        if max_tokens is not None and field == "max_tokens":
             self._fixed["max_tokens"] = max_tokens
-        known = _parameters(model) if params is None else dict(params)
+        elif max_tokens is not None:  # others have another name for it, and take it as a field
+            self._model = self._model.model_copy(update={field: max_tokens})
+        known = _parameters(self._model) if params is None else dict(params)
+        how = "json_schema" if self._native_schema else "prompt"
         identity = ModelIdentity(
             name=name or _name_of(model),
             endpoint=bare_url(_endpoint_of(model) if endpoint is None else endpoint),
             served=served,
-            params={**known, **self._fixed, "structured": "json_schema" if self._native_schema else "prompt"},
+            params={**known, **self._fixed, **_bound_param(self._model, self._fixed), "structured": how},
         )
         keys = (*secrets, *_keys_of(model))
         super().__init__(identity, policy=policy, secrets=keys, key_hint=key_hint, ambient=ambient)
@@ -155,6 +161,11 @@ class LangChainModel(ResilientModel):
 def bridge(obj: object, role: Role) -> Model | None:
     """Return our port for a LangChain chat model, None for anything else (entry point `autodata.models`)."""
     return LangChainModel(obj) if isinstance(obj, BaseChatModel) else None
+
+
+def takes_bound(model: BaseChatModel) -> bool:
+    """Return whether the model has a setting for the length of replies, and none is made."""
+    return _bound_field(model) is not None and _own_bound(model) is None
 
 
 def bare_url(url: str) -> str:
@@ -231,6 +242,23 @@ def _endpoint_of(model: BaseChatModel) -> str:
 def _parameters(model: BaseChatModel) -> dict[str, Any]:
     found = {name: getattr(model, name, None) for name in _PARAMETER_FIELDS}
     return {name: value for name, value in found.items() if isinstance(value, (int, float, str))}
+
+
+def _bound_param(model: BaseChatModel, sent: Mapping[str, Any]) -> dict[str, int]:
+    """Return the bound on replies as the identity has it, under one name whatever the class calls it."""
+    bound = sent.get("max_tokens", _own_bound(model))
+    return {} if bound is None else {"max_tokens": bound}
+
+
+def _bound_field(model: BaseChatModel) -> str | None:
+    """Return the field in which the model's class keeps the bound on a reply."""
+    return next((name for name in _BOUND_FIELDS if name in type(model).model_fields), None)
+
+
+def _own_bound(model: BaseChatModel) -> int | None:
+    """Return the most tokens of a reply that the model asks for, None when it sets no bound (-1 is Ollama's for none)."""
+    values = (getattr(model, name, None) for name in _BOUND_FIELDS if name in type(model).model_fields)
+    return next((v for v in values if isinstance(v, int) and not isinstance(v, bool) and v > 0), None)
 
 
 def _keys_of(model: BaseChatModel) -> list[str]:

@@ -23,7 +23,24 @@ def _exact(options: Mapping[str, Any]) -> Model:
     return ExactSolver(**options)
 
 
-PROGRAMS: dict[str, Callable[[Mapping[str, Any]], Model]] = {"word_problems": _word_problems, "exact": _exact}
+def _count_failures(options: Mapping[str, Any]) -> Model:
+    from autodata_adapters.models.word_problems.improving import FailureCounter
+
+    return FailureCounter(**options)
+
+
+def _change_one_setting(options: Mapping[str, Any]) -> Model:
+    from autodata_adapters.models.word_problems.improving import SettingChanger
+
+    return SettingChanger(**options)
+
+
+PROGRAMS: dict[str, Callable[[Mapping[str, Any]], Model]] = {
+    "word_problems": _word_problems,
+    "exact": _exact,
+    "count_failures": _count_failures,
+    "change_one_setting": _change_one_setting,
+}
 """What `program:NAME` makes, from the options of the recipe."""
 
 

@@ -411,6 +411,9 @@ class _Writer:
             done = first is None
             if batch:
                 self._write(batch)
+        # By word: the server may take a moment to see that the connection is gone, and the next opening is then refused.
+        with contextlib.suppress(_psycopg().Error):
+            self._db.execute("SELECT pg_advisory_unlock_all()")
         self._db.close()
 
     def _write(self, batch: list[_Operation]) -> None:

@@ -19,7 +19,8 @@ from typing import Any
 
 from autodata_core.crashpoints import crashpoint
 from autodata_core.errors import RecordError, StoreError
-from autodata_core.meta.notes import ReleaseNotes, notes_text
+from autodata_core.meta.notes import ReleaseNotes
+from autodata_core.meta.notes_page import notes_text
 from autodata_core.recipe import Recipe
 
 __all__ = ["Move", "RecipeRegistry"]

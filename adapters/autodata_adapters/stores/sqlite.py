@@ -20,6 +20,7 @@ from autodata_adapters.stores.faults import store_errors
 from autodata_adapters.stores.refusals import refused_rounds, refused_text
 from autodata_adapters.stores.schema import connect, create_tables
 from autodata_adapters.stores.writer import Writer
+from autodata_core.calls import Written
 from autodata_core.crashpoints import crashpoint
 from autodata_core.errors import RecordError, StoreError
 from autodata_core.ports import CoverageAsk, CoverageReply, ModelReply
@@ -44,6 +45,11 @@ _SEALED_CALL = (
     "input_tokens, output_tokens, cost_usd, estimated, error, reply_sha256"
 )
 _MONEY = frozenset(n for n, name in enumerate(_SEALED_CALL.split(", ")) if name.endswith("_usd"))
+_SETTLE_ONCE = (
+    "UPDATE call SET state = 'done', reply = ?, reply_sha256 = ?, calls = ?, input_tokens = ?, output_tokens = ?, "
+    "cost_usd = ?, estimated = ?, seal = ? WHERE key = ? AND seal = ?"
+)
+"""Settles a call that is as it was announced, which its seal shows; nearly every call is, and this is half the work."""
 _SEALED_ITEM = "id, source, status, recipe, duplicate_of, state_sha256"
 """Columns that the seal of a line is the hash of, so that an edited cost is found like an edited text."""
 
@@ -124,6 +130,8 @@ class SqliteRunStore:
         """Hashes of the keys that have a reply; None where only the file knows."""
         self._models: dict[str, int] = {}
         """Identities that the file has, with their numbers."""
+        self._sent: dict[str, tuple[tuple[Any, ...], str]] = {}
+        """What the file says about calls in flight that were announced for the first time, with their seals."""
         self._is_bound = False
         self._recipe: str | None = None
         """Version in force, noted with every item that is finished."""
@@ -259,16 +267,24 @@ class SqliteRunStore:
 
         return _then(self._submit(apply), "accept.committed")
 
-    def use_recipe(self, version: str, recipe_json: str, *, planned: int | None = None) -> Future[None]:
+    def use_recipe(
+        self,
+        version: str,
+        recipe_json: str,
+        *,
+        planned: int | None = None,
+        ended: Mapping[str, Any] | None = None,
+    ) -> Future[None]:
         """Note with every item that is finished from now on that this recipe is in force.
 
         Args:
             version: Of the recipe.
             recipe_json: The recipe.
             planned: Items behind it, where a batch was studied; an event `batch` keeps it.
+            ended: What the batch gave, kept in the same event.
         """
         self._recipe = version
-        event = canonical_json({"planned": planned, "version": version})
+        event = canonical_json({"planned": planned, "version": version, **(ended or {})})
 
         def apply(db: sqlite3.Connection) -> None:
             db.execute("INSERT INTO recipe VALUES (?, ?) ON CONFLICT DO NOTHING", (version, recipe_json))
@@ -399,14 +415,15 @@ class SqliteRunStore:
             reservation stays counted as spent. False otherwise.
         """
         facts = json.loads(request) if isinstance(request, str) else request
-        asked = request if isinstance(request, str) else canonical_json(request)
-        model = identity if isinstance(identity, str) else canonical_json(identity)
+        asked, model = _text_of(request), _text_of(identity)
         role, item, step = (_valid_unicode(str(facts.get(name, ""))) for name in ("role", "item", "step"))
         reserved_usd = float(reserved_usd)  # the column's type, so that the seal is of what will be read
 
         sent = (key, "sent", role, item, step, reserved_usd, reserved_tokens)
         seal = _call_seal((*sent, 0, 0.0, 0, 0, 0, 0, 0.0, 0, None, None))
         number = self._models.get(model)
+        if self._writer is not None:
+            self._sent[key] = sent, seal
 
         def apply(db: sqlite3.Connection) -> bool:
             made = db.execute(
@@ -448,8 +465,11 @@ class SqliteRunStore:
         text = canonical_json(reply.to_json())
         digest = _sha256(text)
         usage = reply.usage if charged is None else charged
+        settled = _settled_once(self._sent.pop(key, None), text, digest, _figures(usage))
 
         def apply(db: sqlite3.Connection) -> None:
+            if settled and db.execute(_SETTLE_ONCE, settled).rowcount:
+                return
             changed = _change_call(
                 db,
                 "state = 'done', reply = ?, reply_sha256 = ?, error = NULL, calls = calls + ?, "
@@ -478,6 +498,7 @@ class SqliteRunStore:
         """
         text = _valid_unicode(error)
         usage = charged or Usage(calls=1, cost_usd=charged_usd, estimated=charged_usd > 0)
+        self._sent.pop(key, None)
 
         def apply(db: sqlite3.Connection) -> None:
             changed = _change_call(
@@ -826,8 +847,25 @@ def _change_call(db: sqlite3.Connection, change: str, values: tuple[Any, ...]) -
     return True
 
 
-def _figures(usage: Usage) -> tuple[int, int, int, float, bool]:
-    return usage.calls, usage.input_tokens, usage.output_tokens, usage.cost_usd, usage.estimated
+def _figures(usage: Usage) -> tuple[int, int, int, float, int]:
+    return usage.calls, usage.input_tokens, usage.output_tokens, usage.cost_usd, int(usage.estimated)
+
+
+def _settled_once(
+    announced: tuple[tuple[Any, ...], str] | None, reply: str, digest: str, figures: tuple[int, int, int, float, int]
+) -> tuple[Any, ...] | None:
+    """Return the values of `_SETTLE_ONCE`; None for a call that this process did not announce."""
+    if announced is None:
+        return None
+    (key, _, *facts), before = announced
+    seal = _call_seal((key, "done", *facts, 0, 0.0, 0, *figures, None, digest))
+    return (reply, digest, *figures, seal, key, before)
+
+
+def _text_of(value: str | Mapping[str, Any]) -> str:
+    if isinstance(value, str):
+        return value
+    return value.text if isinstance(value, Written) else canonical_json(value)
 
 
 def _link(db: sqlite3.Connection, table: str, values: tuple[str | None, ...]) -> None:

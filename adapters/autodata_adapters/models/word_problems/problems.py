@@ -15,11 +15,12 @@ from random import Random
 from autodata_adapters.models.word_problems.facts import Fact, Section, read_sections
 from autodata_adapters.models.word_problems.forms import FORMS, LEVELS, Form, per_of, style_of
 from autodata_adapters.models.word_problems.phrases import is_plural, plural
+from autodata_adapters.models.word_problems.settings import Settings
 from autodata_adapters.models.word_problems.units import factor, neighbours
 
 __all__ = ["LEVELS", "Problem", "answer_of", "draw", "write_number"]
 
-_TIMES = (3, 4, 5, 6, 7, 8, 9, 12, 15)
+_TIMES = {"small": (3, 4, 5, 6, 7, 8, 9, 12, 15), "large": (16, 17, 18, 19, 23, 24, 27, 32, 36, 45, 48, 64, 75, 99)}
 _TRIES = 300
 _LEAST, _MOST = Fraction(1, 100), 10**7
 _LEAST_CONVERTED, _MOST_CONVERTED = Fraction(1, 20), 10**4
@@ -45,25 +46,30 @@ class Problem:
     unit: str
     skills: tuple[str, ...]
     context: str
-    """The lines of the section that the question needs, verbatim."""
+    """The lines of the section that the question needs, or the whole of it, verbatim."""
     quote: str
     """The passage of the section that the answer rests on, verbatim."""
 
 
-def draw(sections: Sequence[Section], level: str, random: Random, avoid: frozenset[str]) -> Problem | None:
+def draw(
+    sections: Sequence[Section], level: str, random: Random, avoid: frozenset[str], settings: Settings | None = None
+) -> Problem | None:
     """Return a sound problem of a level that is not among `avoid`, or None when none was found."""
+    settings = settings or Settings()
+    whole, times = settings.context == "whole section", _TIMES[settings.counts]
     forms = [form for form in FORMS if form.level == level]
     facts = [(section, fact) for section in sections for fact in section.facts]
+    easiest = level == LEVELS[0] and settings.figures == "plain lines first"
     # The easiest look-up is a line that says one thing; tables come when such lines are used up.
-    lines = [(section, fact) for section, fact in facts if not fact.header] if level == LEVELS[0] else []
+    lines = [(section, fact) for section, fact in facts if not fact.header] if easiest else []
     for n in range(_TRIES if facts else 0):
         section, a = random.choice(lines if lines and n < _TRIES // 2 else facts)
         form = random.choice([form for form in forms if style_of(a) in form.styles])
         peers = [fact for fact in section.facts if _comparable(a, fact)]
         b = random.choice(peers) if peers else None
-        k, m = random.choice(_TIMES), random.choice(_TIMES)
+        k, m = random.choice(times), random.choice(times)
         unit = random.choice(neighbours(a.unit) or (a.unit,)) if form.converts else a.unit
-        problem = _problem(form, section, a, b if form.pairs else None, k, m, unit, avoid)
+        problem = _problem(form, section, a, b if form.pairs else None, k, m, unit, avoid, whole)
         if problem is not None:
             return problem
     return None
@@ -144,7 +150,7 @@ def _value(form: Form, a: Fact, b: Fact | None, k: int, m: int, unit: str) -> Fr
 
 
 def _problem(
-    form: Form, section: Section, a: Fact, b: Fact | None, k: int, m: int, unit: str, avoid: frozenset[str]
+    form: Form, section: Section, a: Fact, b: Fact | None, k: int, m: int, unit: str, avoid: frozenset[str], whole: bool
 ) -> Problem | None:
     """Return the filled form, None where it would be no sound question or one to avoid."""
     if not _fits(form, a, b) or (form.converts and unit == a.unit) or (k == m and "{m}" in form.text):
@@ -156,7 +162,7 @@ def _problem(
     if question in avoid or not _is_plain(value) or _states(question, value):
         return None
     used = (a,) if b is None else (a, b)
-    context = section.excerpt(*used)
+    context = section.text if whole else section.excerpt(*used)
     if form.level != "look_up" and _states(context, value):
         return None
     # The excerpt must still say what the whole section said: the same headings, columns and names.

@@ -23,7 +23,9 @@ class ExactSolver:
     @property
     def identity(self) -> ModelIdentity:
         knows = "the grammar of program:word_problems"
-        return ModelIdentity(name="program:exact", params={"privileged": True, "knows": knows, "grammar": 2})
+        return ModelIdentity(
+            name="program:exact", params={"privileged": True, "knows": knows, "grammar": 2, "max_tokens": 0}
+        )
 
     def complete(self, request: ModelRequest) -> ModelReply:
         view = SolverView.from_json(request.view)

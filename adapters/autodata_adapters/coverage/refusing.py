@@ -1,0 +1,37 @@
+"""A coverage map that also refuses what stands in files: evaluation sets and training data that exist."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from autodata_adapters.coverage.contamination import KnownTexts
+from autodata_core.ports import CoverageAsk, CoverageMap, CoverageReply
+
+__all__ = ["KNOWN", "WithoutKnown"]
+
+KNOWN = "known:"
+"""Before file and line in `CoverageReply.nearest`, where a question stands in a file. Its text is not told to anybody."""
+
+
+@dataclass
+class WithoutKnown:
+    """Asks `known` first, then the map. What stands in a file is no entry of the map."""
+
+    map: CoverageMap
+    known: KnownTexts
+
+    def preload(self, entries: Sequence[CoverageAsk]) -> None:
+        """Take up questions of an earlier process."""
+        preload = getattr(self.map, "preload", None)
+        if preload is not None:
+            preload(entries)
+        else:
+            for entry in entries:
+                self.map.claim(entry)
+
+    def claim(self, ask: CoverageAsk) -> CoverageReply:
+        hit = self.known.find(ask.text)
+        if hit is not None:
+            return CoverageReply(similarity=1.0, nearest=f"{KNOWN}{hit.where}")
+        return self.map.claim(ask)
