@@ -128,6 +128,8 @@ class CoverageTable(Record):
     """JSONL files and globs that no question may repeat, in words or nearly: benchmarks."""
     training: tuple[StrictStr, ...] = ()
     """The same of training data that exists, so that no row only rephrases it."""
+    library: tuple[StrictStr, ...] = ()
+    """Earlier runs whose kept questions are not asked again: run folders, JSONL files, patterns, `http://host:port/NAME`."""
     human: StrictStr | None = None
     """JSONL of rows that people wrote, with which made ones are compared for collapse."""
     collapse: Literal["off", "warn", "stop"] = "warn"
@@ -224,6 +226,8 @@ class RecipeFile(Record):
             raise RecipeError(_explain(error)) from error
         if bool(made.sources.files) == bool(made.sources.loader):
             raise RecipeError("[sources] needs either files = [...] or loader = 'package.module:OBJECT'.")
+        if made.coverage.library and made.coverage.embedder == "none":
+            raise RecipeError("[coverage] library needs an embedder; with 'none' only equal texts of this run are known.")
         _check_options(made.models)
         return made
 

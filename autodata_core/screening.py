@@ -174,6 +174,8 @@ def _coverage(turn: Turn, state: ItemState, candidate: Candidate) -> Step:
         whose = "an earlier question of this item" if own else "a question that exists already"
         if answer.nearest.startswith("known:"):  # an evaluation set, or training data that exists
             whose = f"a text of {answer.nearest.removeprefix('known:')}, which no question may repeat"
+        elif answer.nearest.startswith("library:"):
+            whose = "a question that an earlier run kept"
         detail = f"similarity {answer.similarity:.2f} to {whose}"
         return refuse(state, Reason(kind=ReasonKind.DUPLICATE, stage="check", detail=detail))
     return Step(state)

@@ -21,6 +21,7 @@ README = (ROOT / "README.md").read_text("utf-8")
         "dspy_loop.py",
         "langgraph_subgraph.py",
         "langgraph_dataset.py",
+        "langgraph_steered.py",
         "draw_graph.py",
         "code/verify_code.py",
         "langgraph_checkpointed.py",

@@ -34,7 +34,7 @@ nav a{color:var(--accent);text-decoration:none;margin-right:14px;white-space:now
 section{background:var(--card);border:1px solid var(--line);border-radius:10px;padding:18px 20px;margin-top:18px}
 .tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(122px,1fr));gap:10px;margin-top:18px}
 .tile{background:var(--card);border:1px solid var(--line);border-radius:10px;padding:12px 14px}
-.tile b{display:block;font-size:1.6rem;line-height:1.25;font-variant-numeric:tabular-nums;overflow-wrap:normal}
+.tile b{display:block;font-size:1.4rem;line-height:1.25;font-variant-numeric:tabular-nums;overflow-wrap:normal}
 .tile span{display:block;font-size:.85rem;color:var(--soft)}
 .wide{overflow-x:auto;margin:0 -4px;padding:0 4px}
 table{border-collapse:collapse;width:100%;font-size:.93rem;overflow-wrap:normal}

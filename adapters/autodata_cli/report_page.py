@@ -47,7 +47,6 @@ _LONG = 700
 _MOST_LINES = 40
 
 _STATUS = {"accepted": "kept", "given_up": "given up", "quarantined": "quarantined", "infra": "no answer"}
-_MARK = {True: Html('<span class="good">&#10003;</span>'), False: Html('<span class="stop">&#10007;</span>')}
 
 
 @dataclass(frozen=True)
@@ -345,7 +344,7 @@ def _marks(row: Example, played: Round | None, unfolded: bool) -> list[Html]:
     if row.rubric:
         head = ("criterion", "weight", *(name for name, _ in attempts))
         lines = [
-            (line.criterion, f"{line.weight:+d}", *(_mark(attempt, n) for _, attempt in attempts))
+            (line.criterion, f"{line.weight:+d}", *(_mark(attempt, n, line.weight) for _, attempt in attempts))
             for n, line in enumerate(row.rubric)
         ]
         marks = table(head, lines, numbers=range(1, len(head)))
@@ -363,8 +362,12 @@ def _marks(row: Example, played: Round | None, unfolded: bool) -> list[Html]:
     return parts
 
 
-def _mark(attempt: Attempt, n: int) -> str:
-    return "–" if attempt.marks is None or n >= len(attempt.marks) else _MARK[attempt.marks[n]]
+def _mark(attempt: Attempt, n: int, weight: int = 1) -> str:
+    """Return whether a criterion is met; green is what earns points, or a fault that was not made."""
+    if attempt.marks is None or n >= len(attempt.marks):
+        return "–"
+    met = attempt.marks[n]
+    return element("span", "✓" if met else "✗", class_="good" if met is (weight > 0) else "stop")
 
 
 def _coverage(run: _Run) -> Iterator[Html]:

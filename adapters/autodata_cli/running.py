@@ -26,7 +26,7 @@ from autodata_adapters.stores import (
 from autodata_cli.binding import bind, fork
 from autodata_cli.learning import first_recipe, keep_learned, note_study, token_counter
 from autodata_cli.run_cards import write_card
-from autodata_cli.steering import known_texts, monitor_of, steering_of
+from autodata_cli.steering import known_texts, library_of, monitor_of, publish_rows, steering_of
 from autodata_cli.workspace import Workspace
 from autodata_core.budget import Budget
 from autodata_core.calls import JournaledModel
@@ -105,6 +105,7 @@ def run_recipe(run: Run) -> RunResult:
         ended = {"state": "ended", "at": _now(), "seconds": round(seconds, 3), "stopped": dataset.stopped}
         store.event("run", payload=ended).result()
         keep_learned(run.workspace, store)
+        publish_rows(run.workspace, store, folder.path)
     waiting = dataset.counts.get("infra", 0)
     if waiting and not dataset.stopped:
         raise ModelUnreachableError(
@@ -293,5 +294,8 @@ def _coverage(workspace: Workspace, folder: RunFolder, store: SqliteRunStore) ->
 
     if table.embedder == "none":
         return guarded(NoCoverage(), lambda: None)
-    chroma = ChromaCoverage(folder.coverage, create_embedder(table.embedder, workspace.base_dir))
+    embedder = create_embedder(table.embedder, workspace.base_dir)
+    library = library_of(workspace, embedder, folder.path)
+    earlier = library.entries(without_run=store.get_meta("run_id") or "")
+    chroma = ChromaCoverage(folder.coverage, embedder, earlier)
     return guarded(chroma, chroma.close)

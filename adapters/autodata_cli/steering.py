@@ -9,11 +9,14 @@ from pathlib import Path
 
 from autodata_adapters.coverage import (
     Alike,
+    CoverageLibrary,
+    Embedder,
     KnownTexts,
     create_embedder,
     create_steering,
     create_targets,
     create_topics,
+    open_library,
     read_texts,
 )
 from autodata_adapters.stores import SqliteRunStore
@@ -22,7 +25,16 @@ from autodata_core.coverage import Cell, CollapseMonitor, Steering, TopicMap
 from autodata_core.errors import RecipeError
 from autodata_core.records import fingerprint
 
-__all__ = ["coverage_hash", "keep_steering", "known_texts", "monitor_of", "steering_of", "wanted_of"]
+__all__ = [
+    "coverage_hash",
+    "keep_steering",
+    "known_texts",
+    "library_of",
+    "monitor_of",
+    "publish_rows",
+    "steering_of",
+    "wanted_of",
+]
 
 _BUILT_IN = ("proportional", "uniform")
 
@@ -126,6 +138,27 @@ def known_texts(workspace: Workspace) -> KnownTexts | None:
     for path in paths:
         known.add(read_texts(path))
     return known
+
+
+def library_of(workspace: Workspace, embedder: Embedder, folder: Path) -> CoverageLibrary:
+    """Return the kept questions of earlier runs, none where no place is named.
+
+    Raises:
+        RecipeError: A place does not exist.
+    """
+    return open_library(workspace.file.coverage.library, workspace.base_dir, embedder, without=folder)
+
+
+def publish_rows(workspace: Workspace, store: SqliteRunStore, folder: Path) -> None:
+    """Give the kept questions to every shared collection that the recipe names as library; again changes nothing.
+
+    Raises:
+        StoreError: A server cannot be reached; the run is kept whole, and the same command publishes it.
+    """
+    table = workspace.file.coverage
+    if any("://" in place for place in table.library):
+        embedder = create_embedder(table.embedder, workspace.base_dir)
+        library_of(workspace, embedder, folder).publish(store.get_meta("run_id") or "", store.examples())
 
 
 def _known(workspace: Workspace) -> list[Path]:

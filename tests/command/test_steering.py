@@ -186,3 +186,24 @@ def test_a_data_set_that_falls_in_on_itself_stops_where_that_is_asked(
     assert "become alike" in said.out
     rows = (place / "stopped" / "dataset.jsonl").read_text().splitlines()
     assert len(rows) == 32 < len((place / "warned" / "dataset.jsonl").read_text().splitlines())
+
+
+def test_what_an_earlier_run_kept_is_not_asked_again(place: Path, autodata: Callable[..., Any]) -> None:
+    first = write(place, "topics = 2")
+    assert autodata("run", first, "--out", place / "runs" / "one").code == 0
+    kept = {
+        json.loads(line)["question"] for line in (place / "runs" / "one" / "dataset.jsonl").read_text().splitlines()
+    }
+    recipe = write(place, 'topics = 2\nlibrary = ["runs/*"]')
+    assert autodata("run", recipe, "--out", place / "runs" / "two").code == 0
+    refused = [json.loads(line) for line in (place / "runs" / "two" / "refused.jsonl").read_text().splitlines()]
+    details = [r["detail"] for line in refused for r in line["reasons"] if r["kind"] == "DUPLICATE"]
+    assert sum("a question that an earlier run kept" in detail for detail in details) >= len(kept) - 2
+    again = {
+        json.loads(line)["question"] for line in (place / "runs" / "two" / "dataset.jsonl").read_text().splitlines()
+    }
+    assert kept.isdisjoint(again)
+    assert autodata("run", recipe, "--out", place / "runs" / "two", "--replay").code == 0
+    said = autodata("run", write(place, 'embedder = "none"\nlibrary = ["runs/*"]'), "--out", place / "three")
+    assert said.code == 1
+    assert "library needs an embedder" in said.err
