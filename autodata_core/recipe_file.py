@@ -227,7 +227,9 @@ class RecipeFile(Record):
         if bool(made.sources.files) == bool(made.sources.loader):
             raise RecipeError("[sources] needs either files = [...] or loader = 'package.module:OBJECT'.")
         if made.coverage.library and made.coverage.embedder == "none":
-            raise RecipeError("[coverage] library needs an embedder; with 'none' only equal texts of this run are known.")
+            raise RecipeError(
+                "[coverage] library needs an embedder; with 'none' only equal texts of this run are known."
+            )
         _check_options(made.models)
         return made
 

@@ -23,7 +23,7 @@ from autodata_core.passages import Passages
 from autodata_core.ports import CoverageMap, Model, NoCoverage, Verifier
 from autodata_core.recipe import EvaluationProtocol, Recipe, Rules
 from autodata_core.recipe_file import RecipeFile
-from autodata_core.records import Role, Source, canonical_json
+from autodata_core.records import Aim, Role, Source, canonical_json
 from autodata_core.roles import ROLES
 from autodata_core.rows import example_from
 from autodata_dspy.anchor import anchor, anchored, needs_anchor, reopened
@@ -96,13 +96,14 @@ class AutoData(dspy.Module):
             raise RecipeError(f"{name!r} is a dspy.Predict; what it asks is changed through its signature and demos.")
         super().__setattr__(name, value)
 
-    def forward(self, source: Any, item: str | None = None, run: str = "adhoc") -> Any:
+    def forward(self, source: Any, item: str | None = None, run: str = "adhoc", aim: Aim | None = None) -> Any:
         """Return what became of one item.
 
         Args:
             source: `{"text": ...}`, best with `id` and `licence`; a `Source`, or plain text.
             item: Id of the item; left out, it is made from the source.
             run: Id of the run, for provenance.
+            aim: What the item is wanted for, where a data set is steered (`autodata_core.coverage.Steering`).
 
         Returns:
             A `dspy.Prediction` with `status` (`accepted`, `refused`, `skipped`, `infra`, `quarantined`), `example` (the row
@@ -112,7 +113,7 @@ class AutoData(dspy.Module):
             SourceError: The source is none.
             ModelError: A model cannot be used at all.
         """
-        begun = self._begin(source, item, run)
+        begun = self._begin(source, item, run, aim)
         state = self.drive(begun.rules, begun.source, begun.state, begun.ports)
         if begun.needs_anchor(state):
             step = anchor(begun.before, begun.source, reopened(state))
@@ -121,9 +122,9 @@ class AutoData(dspy.Module):
             state = anchored(state, step.state)
         return self._end(begun, state)
 
-    async def aforward(self, source: Any, item: str | None = None, run: str = "adhoc") -> Any:
+    async def aforward(self, source: Any, item: str | None = None, run: str = "adhoc", aim: Aim | None = None) -> Any:
         """Return the same as `forward`; attempts are awaited at the same time."""
-        begun = self._begin(source, item, run)
+        begun = self._begin(source, item, run, aim)
         state = await self.adrive(begun.rules, begun.source, begun.state, begun.ports)
         if begun.needs_anchor(state):
             step = anchor(begun.before, begun.source, reopened(state))
@@ -147,7 +148,7 @@ class AutoData(dspy.Module):
         """Return the same as `drive`."""
         return await adrive(rules, source, state, ports)
 
-    def _begin(self, source: Any, item: str | None, run: str) -> _Begun:
+    def _begin(self, source: Any, item: str | None, run: str, aim: Aim | None) -> _Begun:
         made = Source.from_input(source)
         self._passages.learn(made.text)
         team = self._team or _team_of_settings()
@@ -157,7 +158,7 @@ class AutoData(dspy.Module):
         given = self.rules
         before = ports.measured(given)
         rules = Rules(_recipe_of(self, given.recipe), before.protocol)
-        state = start(made, item=item or item_id(made), run=run, fence_key=self._fence_key)
+        state = start(made, item=item or item_id(made), run=run, fence_key=self._fence_key, aim=aim)
         return _Begun(before, rules, made, state, ports, Ports(team.ports({}), coverage, self._outside.verifiers))
 
     def _end(self, begun: _Begun, state: ItemState) -> Any:

@@ -159,7 +159,7 @@ class DatasetContext(AutodataContext):
     def _look_for_collapse(self) -> list[dict[str, Any]]:
         if self.monitor is None:
             return []
-        found = self.monitor.alarms(self.steering.by_topic if self.steering is not None else None)
+        found = self.monitor.alarms(self.monitor.figures(self.steering.by_topic if self.steering is not None else None))
         for alarm in found:
             if (alarm.figure, alarm.level) not in self._alarms:
                 self._alarms.add((alarm.figure, alarm.level))

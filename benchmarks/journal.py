@@ -26,7 +26,9 @@ TEXT = "word and more " * 300
 class Instant:
     """Answers at once with a text of usual length."""
 
-    identity = ModelIdentity(name="openai:m", endpoint="http://localhost", params={"temperature": 1.0, "max_tokens": 400})
+    identity = ModelIdentity(
+        name="openai:m", endpoint="http://localhost", params={"temperature": 1.0, "max_tokens": 400}
+    )
 
     def complete(self, request: ModelRequest) -> ModelReply:
         usage = Usage(calls=1, input_tokens=500, output_tokens=200)

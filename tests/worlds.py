@@ -15,7 +15,7 @@ from autodata_core.driver import Ports, drive
 from autodata_core.item import ItemState, start
 from autodata_core.ports import Model, ModelReply, ModelRequest
 from autodata_core.recipe import EvaluationProtocol, Recipe, Rules
-from autodata_core.records import Source, Usage
+from autodata_core.records import Aim, Source, Usage
 from autodata_core.rows import example_from
 from autodata_core.testing import ScriptedModel, scripted_candidate, scripted_models
 
@@ -27,6 +27,9 @@ SOURCE = Source.create(
     id="stations.md",
     licence="CC0-1.0",
 )
+
+AIM = Aim(topic="stations", question_type="two_step", text="Lacking: a question of type 'two_step'.")
+"""What a steered run may want an item for."""
 
 Reply = str | dict[str, Any] | ModelReply | Exception
 World = tuple[Rules, Source, dict[str, ScriptedModel]]
@@ -82,10 +85,10 @@ def row_of(rules: Rules, models: Mapping[str, Model], state: ItemState) -> dict[
     return example_from(measured, SOURCE, state).to_json()
 
 
-def drive_bare(rules: Rules, source: Source, models: Mapping[str, ScriptedModel]) -> ItemState:
+def drive_bare(rules: Rules, source: Source, models: Mapping[str, ScriptedModel], aim: Aim | None = None) -> ItemState:
     """Return the finished item as the core's own driver makes it, with which every shell is compared."""
     ports = Ports(models=models, verifiers=installed_verifiers())
-    state = start(source, item=ITEM, run=RUN, fence_key=FENCE_KEY)
+    state = start(source, item=ITEM, run=RUN, fence_key=FENCE_KEY, aim=aim)
     return drive(ports.measured(rules), source, state, ports)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import autodata_core
 from autodata_adapters.stores import SqliteRunStore
 from autodata_cli.reporting import open_finished_run
-from autodata_cli.steering import coverage_hash, keep_steering
+from autodata_cli.steering import coverage_hash, human_questions, keep_steering
 from autodata_cli.workspace import Workspace
 from autodata_core.errors import StoreError, shorten
 from autodata_core.records import fingerprint
@@ -74,6 +74,7 @@ def bind(workspace: Workspace, store: SqliteRunStore) -> None:
     store.set_meta("coverage_json", json.dumps(file.coverage.to_json()))
     store.set_meta("run_id", run_id(rules, sources, file.sources.examples_per_source)).result()
     store.keep_sources(sources)
+    store.set_meta("human_json", json.dumps(human_questions(workspace)))
     if file.coverage.steers:  # its items are chosen batch by batch
         keep_steering(workspace, store)
     else:

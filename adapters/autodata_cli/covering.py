@@ -4,34 +4,31 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from autodata_adapters.coverage import (
+    Alike,
     ChromaCoverage,
     HashingEmbedder,
     create_embedder,
     far_regions,
     on_plane,
-    similarity_matrix,
     topics_of,
-    vendi_score,
 )
 from autodata_adapters.stores import RunLock, SqliteRunStore, write_jsonl
 from autodata_cli.coverage_events import Places, batches_of, refusals_of, tries_of
 from autodata_cli.reporting import open_finished_run
 from autodata_core.coverage import (
     Cell,
+    CollapseMonitor,
     CoverageReport,
-    Figures,
     Point,
     Region,
     TopicMap,
-    check_collapse,
     coverage_report,
-    figures,
     grid,
     heat_map_svg,
     map_svg,
@@ -39,7 +36,6 @@ from autodata_core.coverage import (
     report_text,
     saturation,
 )
-from autodata_core.coverage.collapse import drift
 from autodata_core.errors import MissingExtraError, StoreError
 from autodata_core.ports import CoverageAsk, CoverageReply
 from autodata_core.records import Example, Source
@@ -131,7 +127,7 @@ def read_coverage(folder: Path) -> Coverage:
         claims, rows = store.claims(), list(store.examples())
         items = len(store.registered_items())
         sources = [source for id in store.sources() if (source := store.source(id)) is not None]
-        kept = {name: store.get_meta(name) for name in ("topics_json", "targets_json", "protocol_json")}
+        kept = {name: store.get_meta(name) for name in ("topics_json", "targets_json", "protocol_json", "human_json")}
         refused = [json.loads(line) for line in store.refused_lines()]
         plans = [payload for _, _, payload in store.events("plan")]
     topics = TopicMap.from_json(json.loads(kept["topics_json"])) if kept["topics_json"] else _topics(sources, rows)
@@ -142,7 +138,8 @@ def read_coverage(folder: Path) -> Coverage:
     tries = list(tries_of(claims, places, near))
     targets = wanted or _targets(topics, claims, rows, max(items, len(rows)))
     seen = _Vectors.of(sources, rows)
-    found = _figures(rows, sources, targets, topics, seen)
+    monitor = _monitor(rows, sources, json.loads(kept["human_json"] or "[]"))
+    varied = monitor.figures(_per_topic(rows, targets, topics))
     report = coverage_report(
         rows,
         topics,
@@ -152,8 +149,8 @@ def read_coverage(folder: Path) -> Coverage:
         steered=bool(wanted),
         saturation=saturation(tries),
         regions=seen.regions(sources, rows) if seen else (),
-        figures=found,
-        alarms=check_collapse(found),
+        figures=varied,
+        alarms=monitor.alarms(varied),
         similarities=[reply.similarity for _, reply in claims if reply.nearest is not None],
     )
     report = report.model_copy(update={"batches": tuple(batches_of(plans, report.gaps))})
@@ -218,29 +215,22 @@ def _targets(
     return {cell: target for cell, target in proportional(grid(topics, types), topics.sizes(), total).items() if target}
 
 
-def _figures(
-    rows: Sequence[Example],
-    sources: Sequence[Source],
-    targets: dict[Cell, int],
-    topics: TopicMap,
-    seen: _Vectors | None,
-) -> Figures:
-    """Return how varied the questions are, and how far their words are from those of the sources."""
+def _monitor(rows: Sequence[Example], sources: Sequence[Source], human: Sequence[str]) -> CollapseMonitor:
+    """Return what a run is watched by, with its rows; without scikit-learn it cannot say how alike they are."""
+    questions, texts = [row.question for row in rows], tuple(source.text for source in sources)
+    try:
+        HashingEmbedder()
+    except MissingExtraError:
+        return CollapseMonitor.of(questions, human=human, sources=texts)
+    return CollapseMonitor.of(questions, human=human, sources=texts, alike=Alike())
+
+
+def _per_topic(rows: Sequence[Example], targets: Mapping[Cell, int], topics: TopicMap) -> dict[object, int]:
     per_topic: dict[object, int] = {cell.topic: 0 for cell in targets}
     for row in rows:
         name = topics.topic_of(row.source.id)
         per_topic[name] = per_topic.get(name, 0) + 1
-    similar = similarity_matrix(seen.rows, _SAMPLE) if seen and rows else None
-    found = figures(
-        [row.question for row in rows],
-        cells=per_topic,
-        similarities=None if similar is None else similar.tolist(),
-        vendi_score=None if similar is None else vendi_score(similar),
-    )
-    if found.distinct_1 is None or not sources:
-        return found
-    moved = drift([row.question for row in rows], [source.text for source in sources])
-    return found.model_copy(update={"vocabulary_drift": moved})
+    return per_topic
 
 
 def rebuild_coverage(folder: Path) -> int:

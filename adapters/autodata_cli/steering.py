@@ -37,6 +37,8 @@ __all__ = [
 ]
 
 _BUILT_IN = ("proportional", "uniform")
+_MOST_HUMAN = 1_000
+"""Questions of people that are kept with a run; figures are taken over fewer words than these have."""
 
 
 def coverage_hash(workspace: Workspace) -> str:
@@ -119,9 +121,18 @@ def monitor_of(workspace: Workspace) -> CollapseMonitor | None:
     table = workspace.file.coverage
     if table.collapse == "off" or table.embedder == "none":
         return None
-    human = tuple(read_texts(workspace.base_dir / table.human).values()) if table.human else ()
     texts = tuple(source.text for source in workspace.sources.sources)
-    return CollapseMonitor(human, texts, stops=table.collapse == "stop", alike=Alike())
+    return CollapseMonitor(human_questions(workspace), texts, stops=table.collapse == "stop", alike=Alike())
+
+
+def human_questions(workspace: Workspace) -> tuple[str, ...]:
+    """Return what people asked, the last of the file, none where the recipe names no file.
+
+    Raises:
+        RecipeError: The file cannot be read.
+    """
+    name = workspace.file.coverage.human
+    return tuple(read_texts(workspace.base_dir / name).values())[-_MOST_HUMAN:] if name else ()
 
 
 def known_texts(workspace: Workspace) -> KnownTexts | None:

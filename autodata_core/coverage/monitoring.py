@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 from autodata_core.coverage.batches import Digest
 from autodata_core.coverage.collapse import DEFAULT_LIMITS, Alarm, Figures, Limit, check_collapse, drift, figures
@@ -30,6 +31,13 @@ class CollapseMonitor:
     """Similarities of the newest questions, and their Vendi score; an adapter has the vectors."""
     _questions: list[str] = field(default_factory=list, init=False, repr=False)
     _seen: set[str] = field(default_factory=set, init=False, repr=False)
+
+    @classmethod
+    def of(cls, questions: Sequence[str], **settings: Any) -> CollapseMonitor:
+        """Return a monitor that has heard these accepted questions, oldest first."""
+        made = cls(**settings)
+        made._questions += questions[-_NEWEST:]
+        return made
 
     @cached_property
     def _baseline(self) -> Figures | None:
@@ -60,6 +68,6 @@ class CollapseMonitor:
             return found
         return found.model_copy(update={"vocabulary_drift": drift(self._questions, self.sources)})
 
-    def alarms(self, cells: Mapping[object, int] | None = None) -> tuple[Alarm, ...]:
-        """Return the figures beyond their limits now, reasons to stop first."""
-        return check_collapse(self.figures(cells), self._baseline, self.limits)
+    def alarms(self, found: Figures) -> tuple[Alarm, ...]:
+        """Return the figures beyond their limits, reasons to stop first."""
+        return check_collapse(found, self._baseline, self.limits)

@@ -2,7 +2,7 @@
 
 import dspy
 import pytest
-from autodata_test_worlds import EXPECTED, FENCE_KEY, ITEM, RUN, WORLDS, drive_bare, requests_of, row_of
+from autodata_test_worlds import AIM, EXPECTED, FENCE_KEY, ITEM, RUN, WORLDS, drive_bare, requests_of, row_of
 
 from autodata_core.item import ItemState
 from autodata_dspy import AutoData
@@ -35,6 +35,16 @@ async def test_an_async_program_asks_and_records_what_the_driver_does(name):
     got = await program.acall(source=source.to_json(), item=ITEM, run=RUN)
     assert_same(program, got, state, source)
     assert requests_of(models) == requests
+
+
+async def test_what_an_item_is_wanted_for_is_told_and_recorded_as_the_driver_does():
+    rules, source, models = WORLDS["exact"]()
+    state = drive_bare(rules, source, models, AIM)
+    program, source, sync = program_of("exact")
+    assert_same(program, program(source=source, item=ITEM, run=RUN, aim=AIM), state, source)
+    program, source, awaited = program_of("exact")
+    assert_same(program, await program.acall(source=source, item=ITEM, run=RUN, aim=AIM), state, source)
+    assert requests_of(sync) == requests_of(awaited) == requests_of(models)
 
 
 def assert_same(program, got, state, source):

@@ -37,3 +37,16 @@ def test_the_graph_makes_the_same_records_and_requests_as_the_bare_driver(name, 
         assert found["example"] == w.row_of(rules, models, bare)
     else:
         assert found["example"] is None
+
+
+@pytest.mark.parametrize("runner", [_sync, _async])
+def test_what_an_item_is_wanted_for_is_told_and_recorded_as_the_bare_driver_does(runner):
+    rules, source, models = w.WORLDS["exact"]()
+    bare = w.drive_bare(rules, source, models, w.AIM)
+    again = w.WORLDS["exact"]()[2]
+    graph = create_autodata_graph(rules).compile()
+    given = {"source": source.to_json(), "item_id": w.ITEM, "aim": w.AIM.to_json()}
+    found = runner(graph, given, AutodataContext(models=again, run=w.RUN, fence_key=w.FENCE_KEY))
+    assert found["item"] == bare.to_json()
+    assert w.requests_of(again) == w.requests_of(models)
+    assert any(w.AIM.text in message.content for r in w.requests_of(again) for message in r.messages)
