@@ -23,7 +23,8 @@ from autodata_core.recipe import EvaluationProtocol, Recipe, Rules
 from autodata_core.recipe_file import RecipeFile
 from autodata_core.records import Example, Source, fingerprint
 from autodata_langgraph.context import RecipeLike, read_recipe, rules_from
-from autodata_langgraph.dataset_graph import Behind, DatasetContext, create_dataset_graph
+from autodata_langgraph.dataset_context import Behind, DatasetContext
+from autodata_langgraph.dataset_graph import create_dataset_graph
 from autodata_langgraph.runner import Event, Progress
 
 __all__ = ["Dataset", "agenerate", "create_autodata_tool", "generate", "run_id"]

@@ -28,7 +28,7 @@ from autodata_core.learnings import tries_of
 from autodata_core.ports import CoverageAsk, CoverageReply
 from autodata_core.records import Aim, Example, canonical_json, fingerprint
 from autodata_core.rows import example_from
-from autodata_langgraph.dataset_graph import BATCH, assignments_for
+from autodata_langgraph.dataset_context import BATCH, assignments_for
 
 ITEMS = 10_000
 LIMIT_S = 5.0

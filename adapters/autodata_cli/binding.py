@@ -17,7 +17,7 @@ from autodata_cli.steering import coverage_hash, human_questions, keep_steering
 from autodata_cli.workspace import Workspace
 from autodata_core.errors import StoreError, shorten
 from autodata_core.records import fingerprint
-from autodata_langgraph.dataset_graph import assignments_for
+from autodata_langgraph.dataset_context import assignments_for
 from autodata_langgraph.generate import run_id
 
 __all__ = ["Binding", "bind", "binding_of", "changes", "core_sha256", "fork"]

@@ -36,7 +36,7 @@ from autodata_core.ports import CoverageMap, Model, NoCoverage
 from autodata_core.recipe import Recipe
 from autodata_core.records import Example
 from autodata_langgraph import Dataset, Progress, agenerate
-from autodata_langgraph.dataset_graph import BATCH, Behind
+from autodata_langgraph.dataset_context import BATCH, Behind
 from autodata_langgraph.runner import Event
 
 __all__ = ["Run", "RunResult", "run_recipe"]

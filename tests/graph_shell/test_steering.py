@@ -12,7 +12,7 @@ from autodata_core.recipe import EvaluationProtocol, Rules
 from autodata_core.records import Aim, Source
 from autodata_core.testing import ScriptedModel, scripted_candidate, scripted_models
 from autodata_langgraph import AutodataContext, Progress, create_autodata_graph, generate
-from autodata_langgraph.dataset_graph import Behind
+from autodata_langgraph.dataset_context import Behind
 
 RECIPE = Recipe.for_domain("math_objects")
 RULES = Rules(RECIPE, EvaluationProtocol.create(RECIPE.domain, rounds=2))
