@@ -102,11 +102,12 @@ def _preview(recipe: Path, items: int, budget_usd: float | None, concurrency: in
     from dataclasses import replace
 
     from autodata_adapters.sources import LoadedSources
-    from autodata_cli.reporting import open_finished_run, read_report, report_text, row_text
+    from autodata_cli.reporting import estimate_text, open_finished_run, read_report, report_text, row_text
     from autodata_cli.running import Run, run_recipe
     from autodata_cli.workspace import open_workspace
 
     workspace = open_workspace(recipe)
+    whole = len(workspace.sources.sources) * workspace.file.sources.examples_per_source
     few = LoadedSources(workspace.sources.sources[:items], workspace.sources.skipped)
     once = workspace.file.sources.model_copy(update={"examples_per_source": -(-items // len(few.sources))})
     workspace = replace(workspace, sources=few, file=workspace.file.model_copy(update={"sources": once}))
@@ -117,7 +118,10 @@ def _preview(recipe: Path, items: int, budget_usd: float | None, concurrency: in
             rows = store.examples()
         for example in rows:
             typer.echo(row_text(example) + "\n")
-        typer.echo(report_text(read_report(out)))
+        report = read_report(out)
+        typer.echo(report_text(report))
+        if (finished := sum(report.summary.items.values())) and whole > finished:
+            typer.echo(f"{'whole run':<14}{estimate_text(report, finished, whole)}")
         typer.echo(f"{'preview':<14}nothing was written; `autodata run` starts from the beginning")
     raise typer.Exit(result.exit_code)
 

@@ -489,7 +489,9 @@ def _cost(run: _Run) -> Iterator[Html]:
     yield table(head, _usage(outcomes, total), numbers=(1, 2, 3))
     if report.possibly_billed_twice:
         yield element(
-            "p", f"{report.possibly_billed_twice} calls may have been billed twice after a crash.", class_="warn"
+            "p",
+            f"{report.possibly_billed_twice} calls may be billed twice, after a crash or where no answer came.",
+            class_="warn",
         )
 
 

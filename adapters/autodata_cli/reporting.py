@@ -12,7 +12,7 @@ from autodata_core.errors import StoreError
 from autodata_core.records import Example, Usage
 from autodata_core.summary import Summary, average, summarise
 
-__all__ = ["Report", "read_report", "report_text", "row_text"]
+__all__ = ["Report", "estimate_text", "open_finished_run", "read_report", "report_text", "row_text"]
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Report:
     summary: Summary
     rows: int
     items: int
-    """Items the run has, finished or not."""
+    """Items the run has, finished, planned or not."""
     sources: int
     spent: Mapping[str, Usage]
     """By role, with items in flight and repeated calls."""
@@ -53,7 +53,9 @@ def read_report(folder: Path) -> Report:
     """
     with open_finished_run(folder) as store:
         ended = [payload for _, _, payload in store.events("run") if payload.get("state") == "ended"]
-        registered = store.registered_items()
+        registered, sources = store.registered_items(), store.sources()
+        # A steered run registers its items batch by batch; how many there will be was settled when it began.
+        wanted = len(sources) * int(store.bound().get("examples_per_source", 1))
         unsuited: dict[str, None] = {}
 
         def states() -> Iterator[dict[str, Any]]:  # one at a time: a large run does not fit into memory
@@ -66,13 +68,25 @@ def read_report(folder: Path) -> Report:
             summary=summarise(states()),
             unsuited=tuple(unsuited),
             rows=sum(1 for _ in store.rows()),
-            items=len(registered),
-            sources=len(set(registered.values())),
+            items=max(wanted, len(registered)),
+            sources=max(len(sources), len(set(registered.values()))),
             spent=store.spent_by_role(),
             seconds=sum(float(payload.get("seconds", 0)) for payload in ended),
             possibly_billed_twice=store.possibly_billed_twice(),
             stopped=ended[-1].get("stopped") if ended else None,
         )
+
+
+def estimate_text(report: Report, finished: int, whole: int) -> str:
+    """Return what so many items would take at the rate of those that are finished."""
+    total = Usage()
+    for usage in report.spent.values():
+        total = total.plus(usage)
+    rate = whole / finished
+    return (
+        f"about {report.rows * rate:,.0f} rows, {total.calls * rate:,.0f} calls and ${total.cost_usd * rate:.2f} "
+        f"for {whole:,} items at the rate of these {finished}"
+    )
 
 
 def report_text(report: Report) -> str:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -169,6 +170,9 @@ def test_preview_shows_rows_and_writes_nothing(autodata, place):
     assert said.code == 0, said.err
     assert said.out.count("question ") == 2
     assert not place.out.exists()
+    calls = int(re.search(r"(\d+) calls", said.out).group(1))
+    assert f"about 3 rows, {calls * 3 / 2:,.0f} calls and $" in said.out
+    assert "for 3 items at the rate of these 2" in said.out
 
 
 TWICE = """

@@ -132,11 +132,13 @@ class SourceTopics:
 
     def _directed(self, terms: list[Counter[str]]) -> Any:
         """Find the directions in which words go together, so that two sources of one topic need not share a word."""
+        import numpy as np
         from sklearn.decomposition import TruncatedSVD
 
         most = min(_DIRECTIONS, len(terms) - 1)
         if most >= 2:
-            self._directions = TruncatedSVD(most, random_state=self._seed).fit(self._weighted(terms))
+            with np.errstate(invalid="ignore"):  # sources that are all alike vary in no direction
+                self._directions = TruncatedSVD(most, random_state=self._seed).fit(self._weighted(terms))
         return self._vectors(terms)
 
     def _vectors(self, terms: list[Counter[str]]) -> Any:
