@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -99,7 +100,7 @@ class World:
 
     def beside(self, name: str) -> World:
         """Return the same recipe with another run folder and meter."""
-        return World(self.path, self.path / name, self.path / f"{name}.meter")
+        return replace(self, out=self.path / name, meter=self.path / f"{name}.meter")
 
     def environment(self, fault: str = "", **more: str) -> dict[str, str]:
         kept = {k: v for k, v in os.environ.items() if k != "AUTODATA_FAULT"}
@@ -110,6 +111,10 @@ class World:
             **({"AUTODATA_FAULT": fault} if fault else {}),
             **more,
         }
+
+    def alone(self) -> World:
+        """Return the same world, with every process started anew; they may be several at once."""
+        return replace(self, nursery=None)
 
     def raised_by(self, nursery: Nursery) -> World:
         """Return the same world, with its processes forked."""
@@ -344,9 +349,16 @@ class Ledger:
 
 
 @pytest.fixture(scope="session")
-def golden(tmp_path_factory: pytest.TempPathFactory) -> World:
+def nursery() -> Iterator[Nursery]:
+    """Forks the processes of all worlds of this session; for two at once, `alone`."""
+    with Nursery() as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def golden(tmp_path_factory: pytest.TempPathFactory, nursery: Nursery) -> World:
     """A run that nobody disturbed."""
-    world = World.create(tmp_path_factory.mktemp("durable"), documents=18)
+    world = World.create(tmp_path_factory.mktemp("durable"), documents=18).raised_by(nursery)
     ended = world.run()
     assert ended.code == 0, ended.err
     assert len(world.ids()) == 18

@@ -27,7 +27,7 @@ from autodata_cli.workspace import open_workspace
 from autodata_core import crashpoints
 from autodata_core.errors import AutodataError, RunLockedError, StoreError
 
-from .conftest import Ended, Ledger, World
+from .conftest import Ended, Ledger, Nursery, World
 
 
 @pytest.fixture
@@ -52,9 +52,9 @@ def here(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., RunResult]]:
 
 
 @pytest.fixture(scope="session")
-def small(tmp_path_factory: pytest.TempPathFactory) -> World:
+def small(tmp_path_factory: pytest.TempPathFactory, nursery: Nursery) -> World:
     """A finished run of two documents."""
-    world = World.create(tmp_path_factory.mktemp("small"), documents=2)
+    world = World.create(tmp_path_factory.mktemp("small"), documents=2).raised_by(nursery)
     ended = world.run()
     assert ended.code == 0, ended.err
     return world
@@ -116,7 +116,7 @@ def test_a_full_disk_in_a_real_process_is_one_line_and_can_be_resumed(small: Wor
 
 def test_a_second_process_is_refused_at_once_and_after_a_kill_the_folder_is_free(small: World) -> None:
     world = small.beside("two")
-    first = world.start(DELAY_S="5")
+    first = world.alone().start(DELAY_S="5")
     while not world.billed() and first.poll() is None:
         time.sleep(0.01)
     began = time.monotonic()

@@ -8,6 +8,7 @@ import shutil
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,11 +28,11 @@ raise RuntimeError("a model was built")
 def copy(golden: World, tmp_path: Path) -> World:
     """A copy of the undisturbed run, to be edited."""
     shutil.copytree(golden.out, tmp_path / "run")
-    return World(golden.path, tmp_path / "run", tmp_path / "meter")
+    return replace(golden, out=tmp_path / "run", meter=tmp_path / "meter")
 
 
 def test_a_replay_gives_the_same_bytes_without_a_model_and_without_a_call(golden: World, tmp_path: Path) -> None:
-    bare = World(tmp_path / "bare", golden.out, tmp_path / "meter")
+    bare = replace(golden, path=tmp_path / "bare", meter=tmp_path / "meter")
     shutil.copytree(golden.path / "docs", bare.path / "docs")
     shutil.copy(golden.path / "recipe.toml", bare.path)
     (bare.path / "metered.py").write_text(NO_MODEL)

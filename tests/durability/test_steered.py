@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from .conftest import CONCURRENCY, Ledger, World
+import pytest
+
+from .conftest import CONCURRENCY, Ledger, Nursery, World
 
 FAULTS = ("plan.recorded:1:kill", "accept.committed:5:kill", "study.done:1:kill", "plan.recorded:1:kill")
 
@@ -21,20 +23,26 @@ def steered(path: Path) -> World:
     return world
 
 
+@pytest.fixture(scope="module")
+def learned() -> Iterator[Nursery]:
+    """Forks processes that have what topics need."""
+    with Nursery("sklearn.decomposition", "sklearn.cluster", "sklearn.feature_extraction") as made:
+        yield made
+
+
 def plans(world: World) -> list[dict[str, Any]]:
     with closing(sqlite3.connect(world.out / "run.db")) as db:
         return [json.loads(text) for (text,) in db.execute("SELECT payload FROM event WHERE kind = 'plan'")]
 
 
-def test_killed_around_its_plans_it_plans_and_makes_the_same(tmp_path: Path) -> None:
-    golden = steered(tmp_path)
-    with ThreadPoolExecutor(2) as pool:
-        whole = pool.submit(golden.run)
-        broken = golden.beside("broken")
-        ledger = Ledger(broken)
-        for fault in FAULTS:
-            ledger.note(broken.run(fault=fault))
-        assert whole.result().code == 0, whole.result().err
+def test_killed_around_its_plans_it_plans_and_makes_the_same(tmp_path: Path, learned: Nursery) -> None:
+    golden = steered(tmp_path).raised_by(learned)
+    whole = golden.run()
+    assert whole.code == 0, whole.err
+    broken = golden.beside("broken")
+    ledger = Ledger(broken)
+    for fault in FAULTS:
+        ledger.note(broken.run(fault=fault))
     ended = broken.run()
     assert ended.code == 0, ended.err
     ledger.check(golden)
@@ -47,8 +55,8 @@ def test_killed_around_its_plans_it_plans_and_makes_the_same(tmp_path: Path) -> 
         assert said.code == 0, said.out + said.err
 
 
-def test_an_aim_that_was_changed_in_the_folder_is_named(tmp_path: Path) -> None:
-    world = steered(tmp_path)
+def test_an_aim_that_was_changed_in_the_folder_is_named(tmp_path: Path, learned: Nursery) -> None:
+    world = steered(tmp_path).raised_by(learned)
     assert world.run("--limit", CONCURRENCY).code == 0
     with closing(sqlite3.connect(world.out / "run.db")) as db, db:
         text = db.execute("SELECT payload FROM event WHERE kind = 'plan'").fetchone()[0]
