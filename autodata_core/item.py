@@ -10,7 +10,7 @@ from typing import Literal
 
 from pydantic import Field, StrictBool, StrictInt, StrictStr
 
-from autodata_core.errors import RecordError
+from autodata_core.errors import RecordError, shorten
 from autodata_core.ports import Ask
 from autodata_core.records import (
     Aim,
@@ -129,4 +129,6 @@ def start(source: Source, *, item: str, run: str, fence_key: str, aim: Aim | Non
         raise RecordError(
             "The fence key has at least 16 characters, or the marks around untrusted text can be guessed."
         )
+    if aim is not None and not isinstance(aim, Aim):
+        raise RecordError(f"aim is an autodata_core.records.Aim or None, got {shorten(aim)}.")
     return ItemState(item=item, run=run, source_id=source.id, source_sha256=source.sha256, fence_key=fence_key, aim=aim)

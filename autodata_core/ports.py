@@ -128,8 +128,10 @@ class CoverageAsk:
     id: str
     """Name of the entry; asking twice with one id gives one entry and one answer."""
     text: str
-    """The question with its context."""
+    """The question."""
     meta: Mapping[str, str] = field(default_factory=dict)
+    context: str = ""
+    """What is given with the question; compared with texts that no row may repeat, and with nothing else."""
 
 
 @dataclass(frozen=True)

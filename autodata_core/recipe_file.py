@@ -8,7 +8,7 @@ import tomllib
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field, StrictBool, StrictFloat, StrictInt, StrictStr, ValidationError
+from pydantic import BaseModel, Field, StrictBool, StrictFloat, StrictInt, StrictStr, ValidationError, field_validator
 
 from autodata_core.domains import Domain
 from autodata_core.errors import RecipeError, shorten
@@ -133,6 +133,33 @@ class CoverageTable(Record):
     human: StrictStr | None = None
     """JSONL of rows that people wrote, with which made ones are compared for collapse."""
     collapse: Literal["off", "warn", "stop"] = "warn"
+
+    @field_validator("question_types")
+    @classmethod
+    def _told_apart(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        seen: dict[str, str] = {}
+        for name in names:
+            folded = "".join(c for c in name.casefold() if c.isalnum())
+            if not folded:
+                raise ValueError(f"{name!r} is no name")
+            if folded in seen:
+                raise ValueError(f"{name!r} and {seen[folded]!r} are one type in two spellings")
+            seen[folded] = name
+        return names
+
+    def idle(self) -> tuple[str, ...]:
+        """Return the keys that are given and say nothing, because the run is not steered."""
+        if self.steers:
+            return ()
+        given = {
+            "topics": self.topics is not None,
+            "question_types": bool(self.question_types),
+            "bands": bool(self.bands),
+            "targets": self.targets != "proportional",
+            "failures": self.failures is not None,
+            "most_per_source": self.most_per_source is not None,
+        }
+        return tuple(name for name, is_given in given.items() if is_given)
 
     @property
     def steers(self) -> bool:

@@ -163,6 +163,7 @@ def _coverage(turn: Turn, state: ItemState, candidate: Candidate) -> Step:
             "question_type": candidate.question_type,
             **fact_of(state.source_sha256, candidate),
         },
+        context=candidate.context,
     )
     answer = turn.answers.get(ask.key)
     if answer is None:

@@ -16,9 +16,10 @@ import dspy
 
 from autodata_core.bridges import as_model, as_models, installed_verifiers
 from autodata_core.demonstrations import Demonstration
-from autodata_core.driver import Ports, aanswer_all, adrive, answer_all, drive
+from autodata_core.driver import Ports, adrive, drive
 from autodata_core.errors import RecipeError
 from autodata_core.item import ItemState, item_id, start
+from autodata_core.meta.anchoring import aanchor_item, anchor_item
 from autodata_core.passages import Passages
 from autodata_core.ports import CoverageMap, Model, NoCoverage, Verifier
 from autodata_core.recipe import EvaluationProtocol, Recipe, Rules
@@ -26,7 +27,6 @@ from autodata_core.recipe_file import RecipeFile
 from autodata_core.records import Aim, Role, Source, canonical_json
 from autodata_core.roles import ROLES
 from autodata_core.rows import example_from
-from autodata_dspy.anchor import anchor, anchored, needs_anchor, reopened
 from autodata_dspy.roles import EDITABLE, Team
 
 __all__ = ["AutoData", "program_from_recipe", "recipe_from_program"]
@@ -115,22 +115,14 @@ class AutoData(dspy.Module):
         """
         begun = self._begin(source, item, run, aim)
         state = self.drive(begun.rules, begun.source, begun.state, begun.ports)
-        if begun.needs_anchor(state):
-            step = anchor(begun.before, begun.source, reopened(state))
-            while step.asks:
-                step = anchor(begun.before, begun.source, step.state, answer_all(begun.outer, step.asks))
-            state = anchored(state, step.state)
+        state = anchor_item(begun.rules, begun.before, begun.source, state, begun.outer)
         return self._end(begun, state)
 
     async def aforward(self, source: Any, item: str | None = None, run: str = "adhoc", aim: Aim | None = None) -> Any:
         """Return the same as `forward`; attempts are awaited at the same time."""
         begun = self._begin(source, item, run, aim)
         state = await self.adrive(begun.rules, begun.source, begun.state, begun.ports)
-        if begun.needs_anchor(state):
-            step = anchor(begun.before, begun.source, reopened(state))
-            while step.asks:
-                step = anchor(begun.before, begun.source, step.state, await aanswer_all(begun.outer, step.asks))
-            state = anchored(state, step.state)
+        state = await aanchor_item(begun.rules, begun.before, begun.source, state, begun.outer)
         return self._end(begun, state)
 
     def drive(self, rules: Rules, source: Source, state: ItemState, ports: Ports) -> ItemState:
@@ -190,9 +182,6 @@ class _Begun:
     ports: Ports
     outer: Ports
     """The same, asked past the predictors."""
-
-    def needs_anchor(self, state: ItemState) -> bool:
-        return needs_anchor(self.rules, self.before, state)
 
 
 class _Sealed:

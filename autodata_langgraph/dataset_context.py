@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from autodata_core.coverage import CollapseMonitor, Digest, Planned, Steering, digest_of
+from autodata_core.errors import RecipeError, shorten
 from autodata_core.item import ItemState, item_id
 from autodata_core.learnings import Figures, StudiedItem, Try, count, estimate_tokens, tries_of
 from autodata_core.ports import MemoryStore, RecordStore
@@ -22,6 +23,8 @@ __all__ = ["BATCH", "Behind", "DatasetContext", "assignments_for"]
 
 BATCH = 16
 """Items between two looks at what was learned. Fixed, so that a resumed run studies the same batches."""
+_MOST_GAPS = 200
+"""Gaps that a `plan` event shows; `open` counts all."""
 
 
 @dataclass(frozen=True)
@@ -66,10 +69,28 @@ class DatasetContext(AutodataContext):
     def __post_init__(self) -> None:
         self._by_id = {source.id: source for source in self.sources}
         self.wanted = len(self.sources) * self.examples_per_source
+        self._check_steering()
         if self.steering is None:
             self._planned += assignments_for(self.sources, self.examples_per_source)
         if self.behind is not None:
             self._recall(self.behind)
+
+    def _check_steering(self) -> None:
+        """Refuse a steering that was made for something else.
+
+        Raises:
+            RecipeError: It has other sources, or has planned a run already.
+        """
+        if self.steering is None:
+            return
+        if not self.steering.fresh:
+            raise RecipeError("This steering has planned a run already. Make one for each run (create_steering).")
+        strange = {source.id for source in self.steering.sources} ^ set(self._by_id)
+        if strange:
+            raise RecipeError(
+                f"The steering was made for other sources than the run has: {shorten(sorted(strange)[0])} is in one of the "
+                "two only. Make it from the sources of this run."
+            )
 
     def assignments(self, first: int, last: int) -> Sequence[Assignment]:
         """Return planned items by position, `last` exclusive."""
@@ -85,13 +106,18 @@ class DatasetContext(AutodataContext):
             self.steering.recall(_planned(recorded))
         else:
             batch = self.steering.batch(min(BATCH, self.wanted - first))
+            if not batch.planned:
+                self.progress.stop("saturated", "every source is used up, or what is asked repeats what exists")
+                return first
             items = zip(batch.planned, batch.aims, strict=True)
             event = {
                 "kind": "plan",
                 "first": first,
                 "items": [{"planned": one.to_json(), "aim": aim.to_json()} for one, aim in items],
                 "open": len(batch.gaps),
-                "gaps": [gap.to_json() for gap in batch.gaps[:BATCH]],
+                "gaps": [gap.to_json() for gap in batch.gaps[:_MOST_GAPS]],
+                "wanted": self.steering.wanted,
+                "filled": self.steering.filled,
                 "closing": batch.closing and {**batch.closing.to_json(), "text": str(batch.closing)},
                 "recorded": False,
             }
@@ -122,7 +148,9 @@ class DatasetContext(AutodataContext):
             if assignment.item not in self._tried and (found := self.studied(assignment)) is not None:
                 known = rules.domain.question_types
                 self._tried[found.item] = tries_of(found.rounds, private=[found.source.text], known=known)
-        return count((a.item, self._tried[a.item]) for a in listed if a.item in self._tried)
+        sources = {a.item: (a.source.id, a.source.sha256) for a in listed}
+        done = ((a.item, self._tried[a.item]) for a in listed if a.item in self._tried)
+        return count(done, sources, rules.domain.question_types)
 
     def end_batch(self, batch: Sequence[Assignment]) -> dict[str, Any]:
         """Take up what a batch gave, and return it for the event that lets a later process go on from here."""

@@ -41,7 +41,8 @@ class Dataset:
     recipe: Recipe
     """The recipe at the end, with what was learned."""
     stopped: str | None
-    """Why it ended before the last source: `limit`, `budget`, `interrupted`, `collapse`; None when it did not."""
+    """Why it ended before the last source: `limit`, `budget`, `interrupted`, `collapse`, `saturated` (nothing left to
+    ask that would not repeat); None when it did not."""
     note: str = ""
 
 

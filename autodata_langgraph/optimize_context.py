@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from typing_extensions import TypedDict
@@ -17,6 +18,7 @@ from autodata_core.meta.notes import ReleaseNotes, notes_for
 from autodata_core.meta.population import Population
 from autodata_core.meta.search import SearchSettings, population_before, wave_of
 from autodata_core.meta.splits import Splits
+from autodata_core.passages import Passages
 from autodata_core.recipe import Recipe, Rules
 from autodata_core.records import Role
 from autodata_langgraph.context import AutodataContext
@@ -37,6 +39,9 @@ class OptimizeContext(AutodataContext):
     splits: Splits | None = None
     settings: SearchSettings = field(default_factory=SearchSettings)
     log: SearchLog = field(default_factory=MemoryLog)
+    seen_before: int | None = None
+    """Test sources that were train or validation sources of the search whose version this one begins with, by number; None
+    where it begins with no version of a search, or it is not known."""
     budget: Budget | None = None
     """The one that the models keep within, so that enough is left for the test."""
     ask: bool = False
@@ -50,6 +55,11 @@ class OptimizeContext(AutodataContext):
     """Known-wrong questions, once they are made."""
     let_through: dict[str, int] = field(default_factory=dict, init=False, repr=False)
     """By recipe version: how many of them its check lets through."""
+
+    @cached_property
+    def passages(self) -> Passages:
+        """Train and validation sources, whose passages no text about the search may repeat."""
+        return Passages(*(source.text for source in (*self.parts.train, *self.parts.validation)))
 
     @property
     def parts(self) -> Splits:

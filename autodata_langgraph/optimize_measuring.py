@@ -64,7 +64,8 @@ async def reply_of(turn: Turn, request: ModelRequest, read: Callable[[ModelReply
 async def measure(turn: Turn, tasks: Sequence[Task]) -> list[Evaluation | None]:
     """Return the evaluations, from the log where they are in it; None where no model answered twice."""
     context, objective = turn.context, turn.context.settings.objective
-    keys = [evaluation_key(t.recipe, turn.rules.protocol, t.source, t.slot, objective) for t in tasks]
+    baseline, protocol = turn.rules.recipe, turn.rules.protocol
+    keys = [evaluation_key(t.recipe, protocol, t.source, t.slot, objective, baseline) for t in tasks]
     missing = {key: task for key, task in zip(keys, tasks, strict=True) if context.log.evaluation(key) is None}
     await drive(turn, list(missing.values()))
     return [context.log.evaluation(key) for key in keys]
@@ -92,16 +93,23 @@ async def drive(turn: Turn, tasks: Sequence[Task]) -> list[ItemState | None]:
 
 async def _drive_once(turn: Turn, tasks: Sequence[Task]) -> list[ItemState | None]:
     context, room = turn.context, asyncio.Semaphore(turn.context.settings.concurrency)
+    objective, baseline = context.settings.objective, turn.rules.recipe
 
     async def one(task: Task) -> ItemState | None:
         rules = turn.under(task.recipe)
         async with room:
             state = await aevaluate(
-                rules, task.source, task.slot, context.ports, run=context.run, fence_key=context.fence_key
+                rules,
+                task.source,
+                task.slot,
+                context.ports,
+                run=context.run,
+                fence_key=context.fence_key,
+                before=baseline,
             )
         if state.status == "infra":  # no answer is never difficulty
             return None
-        found = evaluation_from(rules, task.source, task.slot, task.part, state, context.settings.objective)
+        found = evaluation_from(rules, task.source, task.slot, task.part, state, objective, baseline)
         await asyncio.to_thread(context.log.keep_evaluation, found)
         context.on_event({"kind": "evaluation", "part": task.part, "accepted": found.accepted})
         return state
@@ -119,7 +127,7 @@ async def _drive_once(turn: Turn, tasks: Sequence[Task]) -> list[ItemState | Non
 async def control_figures(turn: Turn, parent: Recipe, child: Recipe) -> ControlFigures:
     """Return how many known-wrong questions both checks let through."""
     context, settings = turn.context, turn.context.settings
-    if not settings.controls or not turn.rules.protocol.quality_check:
+    if not turn.rules.protocol.quality_check:
         return ControlFigures()
     if context.wrong is None:
         train = context.parts.train[: settings.controls]

@@ -12,6 +12,7 @@ from typing import Any
 
 from langgraph.types import interrupt
 
+from autodata_core.errors import RecipeError
 from autodata_core.item import ItemState
 from autodata_core.learnings import Learning, count, lessons_from, tries_of
 from autodata_core.meta.asking import Analysis, analyzer_request, implementer_request, read_analysis, read_proposal
@@ -39,6 +40,7 @@ async def select(turn: Turn) -> dict[str, Any]:
     context, settings, log = turn.context, turn.context.settings, turn.context.log
     finished = {outcome.iteration for outcome in log.outcomes()}
     if not finished:
+        _check_limit(turn)
         context.on_version(turn.rules.recipe, turn.notes(turn.rules.recipe))
     ended = log.finalist()
     if ended is not None:
@@ -60,6 +62,22 @@ async def select(turn: Turn) -> dict[str, Any]:
     return {"jobs": jobs, "iteration": len(finished), "stopped": None}
 
 
+def _check_limit(turn: Turn) -> None:
+    """Refuse a limit under which nothing could be tried and measured.
+
+    Raises:
+        RecipeError: It is too small.
+    """
+    settings, parts = turn.context.settings, turn.context.parts
+    test = settings.evaluations_of_test(len(parts.test))
+    wave = settings.evaluations_of_wave(len(parts.validation)) + settings.controls if settings.iterations else 0
+    if settings.max_evaluations is not None and settings.max_evaluations < test + wave:
+        raise RecipeError(
+            f"max_evaluations = {settings.max_evaluations} is too small: the test takes {test} evaluations and the first "
+            f"wave of changes up to {wave}. Give at least {test + wave}, fewer test_repeats, or concurrent_iterations = 1."
+        )
+
+
 def _reason_to_stop(turn: Turn, iteration: int) -> str | None:
     """Return why no further iteration starts: enough is reached, or what is left is needed for the test."""
     context, settings, log = turn.context, turn.context.settings, turn.context.log
@@ -69,7 +87,9 @@ def _reason_to_stop(turn: Turn, iteration: int) -> str | None:
         mine = [e.accepted for e in done if e.recipe == best and e.part == "validation"]
         if mine and sum(mine) / len(mine) >= settings.target:
             return "target"
-    ahead = settings.concurrent_iterations * settings.evaluations_of_iteration(len(context.parts.validation))
+    ahead = settings.evaluations_of_wave(len(context.parts.validation))
+    if not any(e.part == "train" and e.slot == 0 for e in done):
+        ahead += settings.controls
     test = settings.evaluations_of_test(len(context.parts.test))
     if settings.max_evaluations is not None and len(done) + ahead + test > settings.max_evaluations:
         return "evaluations"
@@ -146,7 +166,8 @@ def _learned(turn: Turn, states: Sequence[ItemState]) -> tuple[Learning, ...]:
     """Return what code counts in a minibatch. It goes to other sources, so no name of a type or skill is taken from its own."""
     known = turn.rules.recipe.domain.question_types
     texts = {source.id: source.text for source in turn.context.parts.train}
-    return lessons_from(count((s.item, tries_of(s.history, private=[texts[s.source_id]], known=known)) for s in states))
+    tried = [(s.item, tries_of(s.history, private=[texts[s.source_id]], known=known)) for s in states]
+    return lessons_from(count(tried, {s.item: (s.source_id, s.source_sha256) for s in states}, known))
 
 
 def _propose(turn: Turn, job: Job, child: Recipe, before: Sequence[str]) -> None:
@@ -215,10 +236,12 @@ async def gate(turn: Turn) -> dict[str, Any]:
     jobs = turn.jobs
     job = next(job for job in jobs if job["stage"] == "gate")
     parent, child = turn.recipe(job["parent"]), Recipe.from_json(job["recipe"])
-    claimed = _claims(job)
+    claimed = _claims(turn, job)
     question = gate_question(
         job["iteration"], parent, child, _comparison(job), _control_figures(job),
         what=claimed["what"], why=claimed["why"], could_regress=claimed["could_regress"], causes=claimed["causes"],
+        items=job.get("items", 0), accepted=job.get("accepted", 0), failures=job.get("failures", {}),
+        shown=job.get("shown", ()),
     )  # fmt: skip
     answer = GateAnswer.model_validate(interrupt(question, response_schema=GateAnswer))
     job["by"], job["said"] = "person", answer.why
@@ -246,7 +269,7 @@ async def record(turn: Turn) -> dict[str, Any]:
     for job in turn.jobs:
         if job["result"] == "joined" and job["child"] in joined:
             _end(job, "invalid", "the same recipe joined in the same wave")
-        outcome = _outcome(job)
+        outcome = _outcome(turn, job)
         if outcome.recipe is not None:
             joined.add(outcome.child)
             recipe = Recipe.from_json(outcome.recipe)
@@ -315,19 +338,20 @@ def _control_figures(job: Job) -> ControlFigures | None:
     return ControlFigures.from_json(job["controls"]) if job.get("controls") else None
 
 
-def _claims(job: Job) -> dict[str, Any]:
-    """Return what the models said of the change."""
+def _claims(turn: Turn, job: Job) -> dict[str, Any]:
+    """Return what the models said of the change, without passages of sources: it goes to later prompts and into the notes."""
+    plain = turn.context.passages.without
     proposal = Proposal.model_validate(job["proposal"]) if job.get("proposal") else None
-    causes = tuple(cause["cause"] for cause in (job.get("analysis") or {}).get("causes", ()))
+    causes = tuple(plain(cause["cause"]) for cause in (job.get("analysis") or {}).get("causes", ()))
     return {
-        "what": proposal.what if proposal else "",
-        "why": proposal.why if proposal else "",
-        "could_regress": proposal.could_regress if proposal else "",
+        "what": plain(proposal.what) if proposal else "",
+        "why": plain(proposal.why) if proposal else "",
+        "could_regress": plain(proposal.could_regress) if proposal else "",
         "causes": causes,
     }
 
 
-def _outcome(job: Job) -> Outcome:
+def _outcome(turn: Turn, job: Job) -> Outcome:
     joined = job["result"] == "joined"
     return Outcome(
         iteration=job["iteration"],
@@ -344,5 +368,5 @@ def _outcome(job: Job) -> Outcome:
         controls=_control_figures(job),
         by=job.get("by", ""),
         said=job.get("said", ""),
-        **_claims(job),
+        **_claims(turn, job),
     )

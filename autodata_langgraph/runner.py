@@ -57,7 +57,7 @@ class Progress:
     counts: dict[str, int] = field(default_factory=dict)
     """By item status; `duplicate_row` for an accepted item whose row was there already."""
     stopped: str | None = None
-    """`limit`, `budget`, `interrupted`, `collapse`, or None."""
+    """`limit`, `budget`, `interrupted`, `collapse`, `saturated`, or None."""
     note: str = ""
     _infra_in_a_row: int = 0
     _quarantined_in_a_row: int = 0

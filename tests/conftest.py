@@ -5,6 +5,7 @@ The settings are made before any host framework is imported, because several rea
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import os
 import socket
@@ -90,3 +91,16 @@ def _offline() -> Any:
     patch.setattr(socket, "getaddrinfo", checked_lookup)
     yield
     patch.undo()
+
+
+_CACHES: list[Any] = []
+
+
+def pytest_runtest_setup() -> None:
+    """Keep LangChain's HTTP clients: it caches them by address, and drops the oldest unclosed after 128 loopback servers."""
+    clients = sys.modules.get("langchain_openai.chat_models._client_utils")
+    for name in ("_cached_sync_httpx_client", "_cached_async_httpx_client"):
+        cached = getattr(clients, name, None)
+        if cached is not None and cached.cache_info().maxsize is not None:
+            _CACHES.append(cached)  # with what is in it
+            setattr(clients, name, functools.lru_cache(maxsize=None)(cached.__wrapped__))

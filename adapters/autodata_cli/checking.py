@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from autodata_cli.steering import known_texts, monitor_of, wanted_of
+from autodata_cli.steering import known_texts, monitor_of, notes_of, wanted_of
 from autodata_cli.workspace import Workspace
 from autodata_core import __version__
 from autodata_core.errors import AutodataError
@@ -132,6 +132,8 @@ def _check_coverage(workspace: Workspace) -> Iterator[Finding]:
         parts = [f"{len(targets)} cells in {len(carried)} topics: {'; '.join(carried[:4])}{'; …' * (len(carried) > 4)}"]
     parts += [f"{len(known)} texts that no question may repeat"] if known is not None else []
     yield Finding("coverage", True, "; ".join(parts))
+    for note in notes_of(workspace, wanted):
+        yield Finding("mind", True, note)
 
 
 def _check_models(workspace: Workspace) -> Iterator[Finding]:

@@ -14,16 +14,27 @@ from autodata_adapters.coverage import (
     ChromaCoverage,
     HashingEmbedder,
     create_embedder,
+    create_targets,
     far_regions,
     on_plane,
     topics_of,
 )
 from autodata_adapters.stores import RunLock, SqliteRunStore, write_jsonl
-from autodata_cli.coverage_events import Places, batches_of, refusals_of, tries_of
+from autodata_cli.coverage_events import (
+    Places,
+    batches_of,
+    outcomes_of,
+    plans_of,
+    questions_of,
+    refusals_of,
+    tries_of,
+)
 from autodata_cli.reporting import open_finished_run
 from autodata_core.coverage import (
+    BANDS,
     Cell,
     CollapseMonitor,
+    Course,
     CoverageReport,
     Point,
     Region,
@@ -36,6 +47,7 @@ from autodata_core.coverage import (
     report_text,
     saturation,
 )
+from autodata_core.coverage.wording import short
 from autodata_core.errors import MissingExtraError, StoreError
 from autodata_core.ports import CoverageAsk, CoverageReply
 from autodata_core.records import Example, Source
@@ -55,6 +67,8 @@ _MOST_TYPES = 8
 _MOST_POINTS = 2_000
 _SAMPLE = 500
 _LABEL_CHARS = 100
+_BEGINS_CHARS = 120
+_KEPT = ("topics_json", "targets_json", "protocol_json", "human_json", "coverage_json")
 _REGIONS = 12
 _UNLIKE = 0.1
 """Ours: a source less similar than this to every row shares next to no words with them, though one names it."""
@@ -127,16 +141,20 @@ def read_coverage(folder: Path) -> Coverage:
         claims, rows = store.claims(), list(store.examples())
         items = len(store.registered_items())
         sources = [source for id in store.sources() if (source := store.source(id)) is not None]
-        kept = {name: store.get_meta(name) for name in ("topics_json", "targets_json", "protocol_json", "human_json")}
+        kept = {name: store.get_meta(name) for name in _KEPT}
         refused = [json.loads(line) for line in store.refused_lines()]
-        plans = [payload for _, _, payload in store.events("plan")]
-    topics = TopicMap.from_json(json.loads(kept["topics_json"])) if kept["topics_json"] else _topics(sources, rows)
+        plans = plans_of(payload for _, _, payload in store.events("plan"))
+        table = json.loads(kept["coverage_json"] or "{}")
+        topics = TopicMap.from_json(json.loads(kept["topics_json"])) if kept["topics_json"] else _topics(sources, rows)
+        steered_by = _kept_targets(kept["targets_json"])
+        said = steered_by or _said_targets(topics, sources, table, max(items, len(rows)))
+        places = Places.of(topics, said)
+        course = _course(store, plans, table, topics)
+        outcomes = list(outcomes_of(plans, store.finished_items(), {s.id: s for s in sources}, places))
     near = json.loads(kept["protocol_json"])["near_duplicate"] if kept["protocol_json"] else _NEAR_DUPLICATE
-    wanted = _kept_targets(kept["targets_json"])
-    places = Places.of(topics, wanted)
     rows = [places.respelled(row) for row in rows]
     tries = list(tries_of(claims, places, near))
-    targets = wanted or _targets(topics, claims, rows, max(items, len(rows)))
+    targets = said or _targets(topics, claims, rows, max(items, len(rows)))
     seen = _Vectors.of(sources, rows)
     monitor = _monitor(rows, sources, json.loads(kept["human_json"] or "[]"))
     varied = monitor.figures(_per_topic(rows, targets, topics))
@@ -146,14 +164,19 @@ def read_coverage(folder: Path) -> Coverage:
         targets,
         tries=tries,
         refusals=refusals_of(refused, claims, places, near),
-        steered=bool(wanted),
+        steered=bool(steered_by),
+        wanted_by="targets" if steered_by else "recipe" if said else "shares",
+        outcomes=outcomes,
+        course=course,
+        questions=questions_of(claims, refused, len(rows)),
         saturation=saturation(tries),
         regions=seen.regions(sources, rows) if seen else (),
         figures=varied,
         alarms=monitor.alarms(varied),
         similarities=[reply.similarity for _, reply in claims if reply.nearest is not None],
+        begins={source.id: short(source.text[: 4 * _BEGINS_CHARS], _BEGINS_CHARS) for source in sources},
     )
-    report = report.model_copy(update={"batches": tuple(batches_of(plans, report.gaps))})
+    report = report.model_copy(update={"batches": tuple(batches_of(plans, report.gaps, sum(targets.values())))})
     return Coverage(report, topics, seen.points(sources, rows, report.regions) if seen else ())
 
 
@@ -203,6 +226,44 @@ def _topics(sources: Sequence[Source], rows: Sequence[Example]) -> TopicMap:
 
 def _kept_targets(text: str | None) -> dict[Cell, int]:
     return {Cell.from_json(line["cell"]): int(line["target"]) for line in json.loads(text)} if text else {}
+
+
+def _said_targets(topics: TopicMap, sources: Sequence[Source], table: Mapping[str, Any], total: int) -> dict[Cell, int]:
+    """Return what the recipe of a run without steering says is wanted, empty where it says nothing.
+
+    A table or failures lie in files of the recipe, which the run does not keep.
+    """
+    types, bands = tuple(table.get("question_types") or ()), tuple(b for b in BANDS if b in (table.get("bands") or ()))
+    shape = table.get("targets", "proportional")
+    if not (types or bands or shape == "uniform") or shape not in ("uniform", "proportional") or table.get("failures"):
+        return {}
+    made = create_targets(topics, sources, total=total, targets=shape, types=types, bands=bands)
+    return {cell: target for cell, target in made.items() if target}
+
+
+def _course(
+    store: SqliteRunStore, plans: Sequence[Mapping[str, Any]], table: Mapping[str, Any], topics: TopicMap
+) -> Course:
+    """Return how far a run is. One that ended without being stopped is finished, though its sources gave fewer items."""
+    ended = [payload for _, _, payload in store.events("run") if payload.get("state") == "ended"]
+    done, registered = store.counts(), len(store.registered_items())
+    whole = max(registered, len(store.sources()) * int(store.bound().get("examples_per_source", 1)))
+    through = bool(ended) and ended[-1].get("stopped") is None and sum(done.values()) >= registered
+    lines = [line["planned"] for plan in plans for line in plan.get("items", ())]
+    most, used = table.get("most_per_source"), Counter(line["source"] for line in lines)
+    full = [
+        topic.name
+        for topic in topics.topics
+        if most is not None and all(used[source] >= most for source in topics.sources_of(topic.name))
+    ]
+    return Course(
+        items=registered if through else whole,
+        done=done,
+        finished=through or (registered > 0 and sum(done.values()) >= whole),
+        exploring=sum(bool(line.get("exploring")) for line in lines),
+        most_per_source=most,
+        used_up=tuple(full),
+    )
 
 
 def _targets(

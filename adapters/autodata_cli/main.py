@@ -72,6 +72,8 @@ def run(
         typer.echo(f"skipped {skipped.id}: {skipped.reason}", err=True)
     for conflict in conflicts(workspace.rules.protocol.models):
         typer.echo(f"mind: {conflict}", err=True)
+    if idle := workspace.file.coverage.idle():
+        typer.echo(f"mind: [coverage] {', '.join(idle)} say nothing to a run that is not steered", err=True)
     job = Run(workspace, out, limit=limit, budget_usd=budget_usd, concurrency=concurrency, fork=fork)
     items = len(workspace.sources.sources) * workspace.file.sources.examples_per_source
     with Display(job, items) as display:

@@ -29,10 +29,12 @@ from autodata_core.budget import Budget
 from autodata_core.calls import JournaledModel
 from autodata_core.errors import AutodataError, BudgetError
 from autodata_core.meta.gate import GateAnswer
+from autodata_core.meta.harness import read_texts
 from autodata_core.meta.notes import ReleaseNotes
 from autodata_core.meta.search import FinalReport, SearchSettings
 from autodata_core.meta.splits import split_sources
 from autodata_core.ports import Model
+from autodata_core.prompts import visible
 from autodata_core.recipe import Recipe
 from autodata_core.records import Role, fingerprint
 from autodata_core.roles import player
@@ -222,7 +224,9 @@ def _answer(ask: Ask, question: dict[str, Any]) -> dict[str, Any]:
         try:
             return GateAnswer.model_validate(found).model_dump()
         except ValidationError as error:
-            question = {**question, "fault": error.errors()[0]["msg"]}
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"])
+            question = {**question, "fault": f"{where}: {first['msg']}" if where else first["msg"]}
 
 
 def _players(workspace: Workspace) -> tuple[dict[Role, Model], dict[Role, Prices]]:
@@ -315,25 +319,40 @@ def ask_on_terminal(read: Callable[[str], str], say: Callable[[str], None]) -> A
     """
 
     def ask(question: dict[str, Any]) -> dict[str, Any]:
-        if "fault" in question:
-            say(f"That cannot be used: {question['fault']}")
-        else:
-            say(_question_text(question))
-        try:
-            line = read("approve, reject WHY, or edit FILE.json").strip()
-        except EOFError as error:
-            raise AutodataError(
-                "A person has to decide, and nobody answers. What is paid for is kept; run the same command again."
-            ) from error
-        word, _, rest = line.partition(" ")
-        if word == "edit":
+        say(visible(f"That cannot be used: {question['fault']}" if "fault" in question else _question_text(question)))
+        while True:
             try:
-                return {"action": "edit", "texts": json.loads(Path(rest.strip()).read_text("utf-8"))}
-            except (OSError, ValueError) as error:
-                return {"action": "edit", "texts": {f"({error})": None}}
-        return {"action": word, "why": rest.strip()} if word == "reject" else {"action": word}
+                line = read("approve, reject WHY, or edit FILE.json").strip()
+            except EOFError as error:
+                raise AutodataError(
+                    "A person has to decide, and nobody answers. What is paid for is kept; run the same command again."
+                ) from error
+            found = _read_answer(line)
+            if not isinstance(found, str):
+                return found
+            say(visible(f"That cannot be used: {found}"))
 
     return ask
+
+
+def _read_answer(line: str) -> dict[str, Any] | str:
+    """Return the answer that a line gives, or why it is none."""
+    word, _, rest = line.partition(" ")
+    rest = rest.strip()
+    if word == "approve":
+        # Whoever adds a condition has not approved.
+        return "approve takes nothing after it; to ask for something else, edit or reject" if rest else {"action": word}
+    if word == "reject":
+        return {"action": word, "why": rest} if rest else "reject needs its reason after it"
+    if word != "edit":
+        return f"{word[:40]!r} is none of approve, reject, edit"
+    if not rest:
+        return "edit needs the name of a JSON file after it"
+    try:
+        texts = read_texts(json.loads(Path(rest).expanduser().read_text("utf-8")))
+    except (OSError, ValueError) as error:
+        return f"the file cannot be read: {error}"
+    return texts if isinstance(texts, str) else {"action": word, "texts": texts.model_dump()}
 
 
 def _question_text(question: dict[str, Any]) -> str:
@@ -352,6 +371,19 @@ def _question_text(question: dict[str, Any]) -> str:
         lines.append(
             f"known-wrong let through: {controls['child']} of {controls['asked']}, before {controls['parent']}"
         )
+    lines += _counted_lines(question["counted"])
     lines += [f"claimed {name}: {claimed[name]}" for name in ("what", "why", "could_regress") if claimed[name]]
     lines += [f"claimed cause: {cause}" for cause in claimed["causes"]]
     return "\n".join(lines)
+
+
+def _counted_lines(counted: dict[str, Any]) -> list[str]:
+    """Return what code counted over the parent's questions, with a refused one."""
+    refused = ", ".join(f"{kind} {n}" for kind, n in counted["failures"].items()) or "none"
+    lines = [
+        f"counted on the parent: {counted['accepted']} of {counted['items']} train items accepted, refusals: {refused}"
+    ]
+    for one in counted["shown"][:1]:
+        said = " ".join(f"{one['question']} ({one['question_type']})".split())
+        lines.append(f"refused, for example: {one['source']}: {said} {one['kind']}, {' '.join(one['detail'].split())}")
+    return lines

@@ -9,6 +9,7 @@ from autodata_adapters.stores.recipes import RecipeRegistry
 from autodata_core.errors import RecipeError
 from autodata_core.meta.notes import notes_for, recipe_diff
 from autodata_core.meta.notes_page import notes_text
+from autodata_core.prompts import visible
 from autodata_core.ready import READY
 from autodata_core.recipe import Recipe
 
@@ -50,7 +51,7 @@ def list_text(folder: Path) -> str:
         lines.append(f"{mark}{version[:12]:<14}{parent:<14}{made:<11}{measured:<22}{change}".rstrip())
     for move in registry.moves():
         lines.append(f"in force since {move.at}: {move.version[:12]}  {move.why}")
-    return "\n".join(lines)
+    return visible("\n".join(lines))
 
 
 def recipe_text(folder: Path, version: str, *, toml: bool = False) -> str:
@@ -59,20 +60,30 @@ def recipe_text(folder: Path, version: str, *, toml: bool = False) -> str:
     if toml:
         # JSON strings are TOML basic strings, but for one escape that JSON does not need.
         texts = (("challenger", recipe.challenger), ("check", recipe.check))
-        lines = [f"{name} = {json.dumps(text, ensure_ascii=False)}" for name, text in texts]
+        lines = [f"{name} = {_escaped(json.dumps(text, ensure_ascii=False))}" for name, text in texts]
         return "\n".join(["[texts]", *lines])
     shape = recipe.domain.rubric_shape
     parts = [f"{recipe.name} {recipe.version}", f"domain {recipe.domain.name}, parent {recipe.parent or 'none'}"]
     parts += ["", "challenger", "", recipe.challenger, "", "check", "", recipe.check]
     parts += ["", f"rubric: {shape.describe()}"] if shape else []
     parts += ["", "learnings", "", *(f"- {x.text}" for x in recipe.learnings)] if recipe.learnings else []
-    return "\n".join(parts)
+    return visible("\n".join(parts))
+
+
+def _escaped(text: str) -> str:
+    """Return a string of TOML in which nothing is hidden from whoever reads it on a screen."""
+    return "".join(
+        c if visible(c) == c and c != "\x7f" else f"\\u{ord(c):04X}" if ord(c) < 0x10000 else f"\\U{ord(c):08X}"
+        for c in text
+    )
 
 
 def diff_text(folder: Path, one: str, other: str) -> str:
     """Return what changed from one version to another."""
     registry = RecipeRegistry(folder)
-    return recipe_diff(registry.load(one), registry.load(other)).rstrip("\n") or "nothing that is asked differs"
+    return (
+        visible(recipe_diff(registry.load(one), registry.load(other))).rstrip("\n") or "nothing that is asked differs"
+    )
 
 
 def notes_of(folder: Path, version: str) -> str:
@@ -80,7 +91,7 @@ def notes_of(folder: Path, version: str) -> str:
     registry = RecipeRegistry(folder)
     recipe = registry.load(version)
     found = registry.notes(version)
-    return notes_text(found if found is not None else notes_for(recipe, None, None)).rstrip("\n")
+    return visible(notes_text(found if found is not None else notes_for(recipe, None, None))).rstrip("\n")
 
 
 def roll_back(folder: Path, version: str, why: str) -> str:

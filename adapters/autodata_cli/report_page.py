@@ -237,11 +237,9 @@ def _tiles(run: _Run) -> Html:
             "documents have a row",
         ),
     ]
-    if wanted:
+    if wanted and found.wanted_by != "shares":
         reached = sum(line.have >= line.target for line in wanted)
-        tiles.append(
-            (f"{reached} of {len(wanted)}", "targets reached" if found.steered else "suggested targets reached")
-        )
+        tiles.append((f"{reached} of {len(wanted)}", "targets reached"))
     made = [element("div", element("b", value), element("span", name), class_="tile") for value, name in tiles]
     return element("div", *made, class_="tiles")
 
@@ -425,10 +423,11 @@ def _batches(run: _Run) -> Iterator[Html]:
     for number, batch in list(enumerate(batches, start=1))[-_MOST_LINES:]:
         parts = [element("small", part, Html("<br>")) for part in pointed_words(batch, 6)]
         asked = join([element("div", f"{batch.items} items"), *parts])
-        share = bar(batch.closing.filled_after, "good") if batch.closing else Html("")
+        share = Html("") if batch.filled_after is None else bar(batch.filled_after, "good")
         came = element("div", closing_words(batch) or "not known yet", share)
         lines.append((str(number), asked, "–" if batch.gaps_open is None else str(batch.gaps_open), came))
-    said = "Each batch is planned from what is lacking then; the next look shows whether that was filled."
+    said = "Each batch is planned from what is lacking then; the next look shows whether that was filled. "
+    said += "Shares are of all rows that the run wants."
     yield element("p", said, class_="soft")
     yield table(("batch", "asked for", "gaps then", "what came of it"), lines, numbers=(2,))
 

@@ -155,7 +155,7 @@ def _go_on(run: Run, store: SqliteRunStore) -> Behind:
 def _keep_plan(event: Event, store: SqliteRunStore) -> None:
     """Keep what was planned before anything of it is asked; what was planned stays planned."""
     if not event["recorded"]:
-        kept = {name: event[name] for name in ("first", "items", "open", "gaps", "closing")}
+        kept = {name: event[name] for name in ("first", "items", "open", "gaps", "wanted", "filled", "closing")}
         store.event("plan", payload=kept)
         crashpoint("plan.recorded")
     store.register_items(event["assignments"])

@@ -21,7 +21,7 @@ from autodata_adapters.coverage import (
 )
 from autodata_adapters.stores import SqliteRunStore
 from autodata_cli.workspace import Workspace
-from autodata_core.coverage import Cell, CollapseMonitor, Steering, TopicMap
+from autodata_core.coverage import Cell, CollapseMonitor, Steering, TopicMap, reachable_bands
 from autodata_core.errors import RecipeError
 from autodata_core.records import fingerprint
 
@@ -31,6 +31,7 @@ __all__ = [
     "known_texts",
     "library_of",
     "monitor_of",
+    "notes_of",
     "publish_rows",
     "steering_of",
     "wanted_of",
@@ -65,6 +66,15 @@ def wanted_of(workspace: Workspace) -> tuple[TopicMap, dict[Cell, int]] | None:
     if not table.steers:
         return None
     base, seed = workspace.base_dir, workspace.rules.protocol.seed
+    protocol, policy = workspace.rules.protocol, workspace.rules.policy
+    possible = reachable_bands(
+        policy, protocol.weak_attempts, protocol.strong_attempts, exact=workspace.rules.domain.scoring != "rubric"
+    )
+    if (never := [band for band in table.bands if band not in possible]) and possible:
+        raise RecipeError(
+            f"[coverage] bands: the policy {policy.name!r} accepts no row that is {' or '.join(never)} for the weak "
+            f"solver, so such cells would stay empty. It accepts: {', '.join(possible)}."
+        )
     topics = create_topics(sources, base / table.topics if isinstance(table.topics, str) else table.topics, seed=seed)
     targets = create_targets(
         topics,
@@ -77,6 +87,19 @@ def wanted_of(workspace: Workspace) -> tuple[TopicMap, dict[Cell, int]] | None:
         seed=seed,
     )
     return topics, {cell: target for cell, target in targets.items() if target}
+
+
+def notes_of(workspace: Workspace, wanted: tuple[TopicMap, dict[Cell, int]] | None) -> list[str]:
+    """Return what a user may not expect of what the table says."""
+    table, notes = workspace.file.coverage, []
+    if idle := table.idle():
+        notes.append(f"[coverage] {', '.join(idle)} say nothing to a run that is not steered")
+    if wanted is not None:
+        items = len(workspace.sources.sources) * workspace.file.sources.examples_per_source
+        rows = sum(wanted[1].values())
+        if rows > items:
+            notes.append(f"the targets want {rows} rows and the run has {items} items; raise examples_per_source")
+    return notes
 
 
 def keep_steering(workspace: Workspace, store: SqliteRunStore) -> None:

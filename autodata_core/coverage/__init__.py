@@ -4,6 +4,7 @@ rows + topics → cells → gaps against targets → plan of the next batch → 
 """
 
 from autodata_core.coverage.advising import Advice
+from autodata_core.coverage.asking import Asked, Course, Outcome
 from autodata_core.coverage.batches import Batch, Digest, Steering, Tried, digest_of
 from autodata_core.coverage.cells import (
     ANY,
@@ -16,10 +17,11 @@ from autodata_core.coverage.cells import (
     band_of,
     cell_of,
     count_cells,
+    reachable_bands,
 )
 from autodata_core.coverage.collapse import Alarm, Figures, Limit, check_collapse, figures, vendi
 from autodata_core.coverage.drawing import Point, heat_map_svg, map_svg
-from autodata_core.coverage.guidance import Nearby, key_terms, shared_terms, steering_text
+from autodata_core.coverage.guidance import Nearby, key_terms, steering_text
 from autodata_core.coverage.lacking import Closing, Gap, gaps, measure
 from autodata_core.coverage.mixing import Mixed, mix
 from autodata_core.coverage.monitoring import CollapseMonitor
@@ -35,11 +37,13 @@ __all__ = [
     "OTHER",
     "Advice",
     "Alarm",
+    "Asked",
     "Band",
     "Batch",
     "Cell",
     "Closing",
     "CollapseMonitor",
+    "Course",
     "CoverageReport",
     "Digest",
     "Figures",
@@ -47,6 +51,7 @@ __all__ = [
     "Limit",
     "Mixed",
     "Nearby",
+    "Outcome",
     "Planned",
     "Point",
     "Region",
@@ -72,10 +77,10 @@ __all__ = [
     "mix",
     "plan",
     "proportional",
+    "reachable_bands",
     "report_text",
     "saturated_cells",
     "saturation",
-    "shared_terms",
     "steering_text",
     "tabled",
     "uniform",

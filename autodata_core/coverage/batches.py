@@ -13,7 +13,7 @@ from functools import cached_property
 from pydantic import StrictBool, StrictStr
 
 from autodata_core.coverage.cells import ANY, Band, Cell, TopicMap, band_of
-from autodata_core.coverage.guidance import Nearby, key_terms, shared_terms, steering_text
+from autodata_core.coverage.guidance import Nearby, key_terms, steering_text
 from autodata_core.coverage.lacking import Closing, Gap, gaps, measure
 from autodata_core.coverage.planning import Planned, plan
 from autodata_core.coverage.repeating import Repeats, Saturation, saturated_cells
@@ -25,8 +25,6 @@ __all__ = ["Batch", "Digest", "Steering", "Tried", "digest_of"]
 
 _NEARBY = 24
 """Questions per topic that a challenger's text is made of, the newest."""
-_OTHERS = 32
-"""Sources whose words a challenger's text is compared with before it is used."""
 
 
 class Tried(Record):
@@ -84,7 +82,7 @@ class Batch:
 
 @dataclass
 class Steering:
-    """Plans batches towards targets. One for a run; not safe from many threads."""
+    """Plans batches towards targets. One for a run, from its first batch to its last; not safe from many threads."""
 
     sources: Sequence[Source]
     topics: TopicMap
@@ -104,19 +102,36 @@ class Steering:
     _used: Counter[str] = field(default_factory=Counter, init=False, repr=False)
     _wanted: dict[str, Cell] = field(default_factory=dict, init=False, repr=False)
     _vain: Counter[Cell] = field(default_factory=Counter, init=False, repr=False)
+    _terms: dict[str, frozenset[str]] = field(default_factory=dict, init=False, repr=False)
     _before: tuple[Gap, ...] | None = field(default=None, init=False, repr=False)
 
     @cached_property
     def _by_id(self) -> Mapping[str, Source]:
         return {source.id: source for source in self.sources}
 
-    @cached_property
-    def _shared(self) -> frozenset[str]:
-        return shared_terms({source.id: source.text for source in self.sources})
+    def _own_terms(self, source: str) -> frozenset[str]:
+        if source not in self._terms:
+            self._terms[source] = frozenset(key_terms(self._by_id[source].text))
+        return self._terms[source]
 
     @cached_property
     def _spelled(self) -> Mapping[str, str]:
         return {_folded(name): name for name in self.types}
+
+    @property
+    def fresh(self) -> bool:
+        """Whether nothing was planned yet."""
+        return not self._used
+
+    @property
+    def wanted(self) -> int:
+        """Rows that the targets want in all."""
+        return sum(self.targets.values())
+
+    @property
+    def filled(self) -> int:
+        """Rows of these that are there."""
+        return self.wanted - sum(gap.missing for gap in self.gaps)
 
     @property
     def counts(self) -> Mapping[Cell, int]:
@@ -172,11 +187,19 @@ class Steering:
             seed=self.seed,
             used=self._used,
             far=self.far(self._questions),
+            full=self._full_topics(),
             most_per_source=self.most_per_source,
         )
         closing = None if self._before is None else measure(self._before, lacking)
         self._remember(planned, lacking)
         return Batch(planned, tuple(self._aim(one) for one in planned), lacking, closing)
+
+    def _full_topics(self) -> frozenset[str]:
+        """Return the topics of which every question type that was tried repeats what exists."""
+        open_: dict[str, bool] = {}
+        for line in self.saturation:
+            open_[line.cell.topic] = open_.get(line.cell.topic, False) or not line.saturated
+        return frozenset(topic for topic, is_open in open_.items() if not is_open)
 
     def recall(self, planned: Sequence[Planned]) -> None:
         """Remember a batch that an earlier process planned, after learning what came before it."""
@@ -191,18 +214,10 @@ class Steering:
 
     def _aim(self, planned: Planned) -> Aim:
         topic = self.topics.topic_of(planned.source)
-        nearby = tuple(self._near.get(topic, ()))
-        # What is named comes from these sources; the challenger's own may be quoted to it.
-        others = dict.fromkeys(one.source for one in nearby if one.source != planned.source)
         terms = next((known.terms for known in self.topics.topics if known.name == topic), ())
-        text = steering_text(
-            planned.cell,
-            nearby,
-            terms=terms,
-            shared=self._shared,
-            types=self.types,
-            others=[self._by_id[source].text for source in list(others)[-_OTHERS:]],
-        )
+        nearby = tuple(self._near.get(topic, ()))
+        own = self._own_terms(planned.source)
+        text = steering_text(planned.cell, nearby, own=own, terms=terms, types=self.types)
         cell = planned.cell or Cell(topic=topic)
         kind = "" if cell.question_type == ANY else cell.question_type
         return Aim(topic=topic, question_type=kind, band=cell.band, text=text)

@@ -12,9 +12,23 @@ from typing import Literal
 
 from pydantic import Field, StrictStr
 
+from autodata_core.acceptance import AcceptancePolicy
 from autodata_core.records import Example, Record
 
-__all__ = ["ANY", "BANDS", "OTHER", "Band", "Cell", "Topic", "TopicMap", "band_of", "cell_of", "count_cells", "have"]
+__all__ = [
+    "ANY",
+    "BANDS",
+    "OTHER",
+    "Band",
+    "Cell",
+    "Topic",
+    "TopicMap",
+    "band_of",
+    "cell_of",
+    "count_cells",
+    "have",
+    "reachable_bands",
+]
 
 Band = Literal["hard", "medium", "easy", "any"]
 BANDS: tuple[Band, ...] = ("hard", "medium", "easy")
@@ -105,6 +119,28 @@ def band_of(weak: Sequence[float | Fraction]) -> Band:
     if total <= _HARD * len(weak):
         return "hard"
     return "medium" if total <= _MEDIUM * len(weak) else "easy"
+
+
+def reachable_bands(
+    policy: AcceptancePolicy, weak_attempts: int, strong_attempts: int, *, exact: bool
+) -> tuple[Band, ...]:
+    """Return the difficulties of rows that a policy can accept, the hardest first.
+
+    Args:
+        policy: Of the run.
+        weak_attempts: Of the weak solver for each question.
+        strong_attempts: Of the strong one.
+        exact: Whether an answer is right or wrong; else all attempts of a solver are tried at each twentieth of the marks.
+    """
+
+    def scores(attempts: int) -> list[list[Fraction]]:
+        if exact:
+            return [[Fraction(1)] * n + [Fraction(0)] * (attempts - n) for n in range(attempts + 1)]
+        return [[Fraction(n, 20)] * attempts for n in range(21)]
+
+    strong = scores(strong_attempts)
+    found = {band_of(weak) for weak in scores(weak_attempts) if any(not policy.decide(weak, other) for other in strong)}
+    return tuple(band for band in BANDS if band in found)
 
 
 def cell_of(row: Example, topics: TopicMap) -> Cell:

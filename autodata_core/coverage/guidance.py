@@ -1,28 +1,26 @@
 """What the challenger is told about the place of its question: what is wanted, and what exists nearby.
 
-It is told kinds and subjects, never a question or a passage: a term is named only when two sources or more use it, and no
-words in a row of another source may stand in the text.
+It is told kinds that the run's targets name, and subjects that its own source speaks of: no word of another source reaches it,
+and nothing that a model called its question.
 """
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from autodata_core.coverage.cells import ANY, Cell
 from autodata_core.lazily import lazy
 
-__all__ = ["MOST_CHARS", "Nearby", "key_terms", "quotes", "shared_terms", "steering_text"]
+__all__ = ["MOST_CHARS", "Nearby", "key_terms", "steering_text"]
 
 MOST_CHARS = 700
 """Ours: longest text; a challenger needs a direction, not a list."""
-_WINDOW = 4
-"""Words in a row that are a quotation here; shorter than elsewhere, since this text is built from single words."""
 _MOST_TYPES = 6
 _MOST_TERMS = 10
+_MOST_TOPIC_TERMS = 5
 
 _WORD = lazy(r"[^\W\d_]{3,30}")
 _PLAIN = lazy(r"[^\w /-]+")
@@ -57,63 +55,35 @@ def key_terms(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(word for word in _WORD.findall(folded) if word not in _COMMON))
 
 
-def shared_terms(texts: Mapping[str, str], least: int = 2) -> frozenset[str]:
-    """Return the terms that at least so many sources use.
-
-    Args:
-        texts: By source id.
-        least: Sources; 2 or more, so that no word stands for one source alone.
-    """
-    seen: Counter[str] = Counter()
-    for text in texts.values():
-        seen.update(key_terms(text))
-    return frozenset(term for term, count in seen.items() if count >= max(2, least))
-
-
-def quotes(text: str, others: Iterable[str], window: int = _WINDOW) -> bool:
-    """Return whether words in a row of `text` stand in another text."""
-    own = _windows(text, window)
-    return bool(own) and any(not own.isdisjoint(_windows(other, window)) for other in others)
-
-
 def steering_text(
     cell: Cell | None,
     nearby: Sequence[Nearby],
     *,
+    own: frozenset[str],
     terms: Sequence[str] = (),
-    shared: frozenset[str] = frozenset(),
     types: Iterable[str] = (),
-    others: Sequence[str] = (),
 ) -> str:
     """Return what the challenger is told; empty when there is nothing to say.
 
     Args:
         cell: What is wanted; None leaves it to the source.
         nearby: Questions near the place, of this and of other sources.
-        terms: Key terms of the topic.
-        shared: Terms that may be named, see `shared_terms`.
-        types: Question types of the domain, which may always be named; others only when two sources have them.
-        others: Texts of other sources that `nearby` and `terms` may come from; nothing of them is quoted.
+        own: Key terms of the challenger's own source; nothing else is named of `terms` and `nearby`.
+        terms: Key terms of the topic, the most telling first.
+        types: Question types that the targets name; no other is told.
     """
-    known = {label for name in types if (label := _label(name))}
-    used: dict[str, set[str]] = {}
-    for one in nearby:
-        used.setdefault(_label(one.question_type), set()).add(one.source)
-    may_name = known | {name for name, sources in used.items() if len(sources) >= 2}
+    may_name = {label for name in types if (label := _label(name))}
     counts = Counter(_label(one.question_type) for one in nearby)
     there = [f"{count} of type {name!r}" for name, count in _ranked(counts) if name in may_name][:_MOST_TYPES]
-    subjects = Counter(term for one in nearby for term in one.terms if term in shared)
-    # In the order of the alphabet, so that no sentence shows through.
+    subjects = Counter(term for one in nearby for term in one.terms if term in own)
+    # In the order of the alphabet: of a question there is no more than its words.
     about = sorted(term for term, _ in _ranked(subjects)[:_MOST_TERMS])
-    topic = sorted([term for term in terms if term in shared][:5])
+    topic = sorted([term for term in terms if term in own][:_MOST_TOPIC_TERMS])
     while True:
         text = _compose(cell, may_name, topic, there, about, len(nearby))
-        if len(text) <= MOST_CHARS and not quotes(text, others):
-            return text
-        if not (about or there or topic):
-            return ""
-        longest = max((about, there, topic), key=len)
-        longest.pop()
+        if len(text) <= MOST_CHARS or not (about or there or topic):
+            return text[:MOST_CHARS]
+        max((about, there, topic), key=len).pop()
 
 
 def _compose(
@@ -140,8 +110,3 @@ def _label(name: str) -> str:
 
 def _ranked(counts: Counter[str]) -> list[tuple[str, int]]:
     return sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
-
-
-def _windows(text: str, window: int) -> set[tuple[str, ...]]:
-    words = re.findall(r"\w+", unicodedata.normalize("NFKC", text).casefold())
-    return {tuple(words[n : n + window]) for n in range(len(words) - window + 1)}

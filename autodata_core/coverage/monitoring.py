@@ -8,7 +8,16 @@ from functools import cached_property
 from typing import Any
 
 from autodata_core.coverage.batches import Digest
-from autodata_core.coverage.collapse import DEFAULT_LIMITS, Alarm, Figures, Limit, check_collapse, drift, figures
+from autodata_core.coverage.collapse import (
+    DEFAULT_LIMITS,
+    LEAST_TEXTS,
+    Alarm,
+    Figures,
+    Limit,
+    check_collapse,
+    drift,
+    figures,
+)
 
 __all__ = ["CollapseMonitor"]
 
@@ -69,5 +78,7 @@ class CollapseMonitor:
         return found.model_copy(update={"vocabulary_drift": drift(self._questions, self.sources)})
 
     def alarms(self, found: Figures) -> tuple[Alarm, ...]:
-        """Return the figures beyond their limits, reasons to stop first."""
+        """Return the figures beyond their limits, reasons to stop first; none of so few rows that they say nothing."""
+        if found.texts < LEAST_TEXTS:
+            return ()
         return check_collapse(found, self._baseline, self.limits)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Literal
 
 from pydantic import Field, StrictBool, StrictFloat, StrictInt, StrictStr
 
 from autodata_core.coverage.advising import Advice, advise
+from autodata_core.coverage.asking import Asked, Course, Outcome, count_asked
 from autodata_core.coverage.cells import Cell, Topic, TopicMap, cell_of, count_cells, have
 from autodata_core.coverage.collapse import Alarm, Figures
 from autodata_core.coverage.lacking import Closing, Gap, gaps
@@ -39,10 +41,12 @@ class CellLine(Record):
     target: StrictInt
     refused: dict[StrictStr, StrictInt] = Field(default_factory=dict)
     """Refused questions of this topic and type by the kind of their first reason; their difficulty was not measured."""
+    asked: Asked | None = None
+    """What became of the items that were asked for it; None where items are not asked for cells."""
 
     @property
     def tried(self) -> int:
-        """Questions that were asked for it."""
+        """Questions that lie in it, whatever they were asked for."""
         return self.have + sum(self.refused.values())
 
 
@@ -54,6 +58,8 @@ class DocumentLine(Record):
     rows: StrictInt
     refused: StrictInt
     """Questions about it that were refused."""
+    begins: StrictStr = ""
+    """Its first words, so that a person knows what it is; empty where its text is not at hand."""
 
 
 class Region(Record):
@@ -89,6 +95,10 @@ class BatchLine(Record):
     """Gaps when it was planned."""
     closing: Closing | None = None
     """What it closed; None until the next batch was planned."""
+    filled_before: StrictFloat | None = None
+    """Share of all rows that the run wants which was there when it was planned, in [0, 1]; None where that is not kept."""
+    filled_after: StrictFloat | None = None
+    """The same when the next batch was planned, or now."""
 
 
 class CoverageReport(Record):
@@ -96,7 +106,7 @@ class CoverageReport(Record):
 
     rows: StrictInt
     tried: StrictInt
-    """Questions that were asked about the map, kept or not."""
+    """Replies of the challenger that should be a question: kept, refused, or not readable."""
     duplicates: StrictInt
     topics: tuple[Topic, ...]
     sizes: dict[StrictStr, StrictInt]
@@ -111,7 +121,11 @@ class CoverageReport(Record):
     advice: tuple[Advice, ...] = ()
     """What to do about the gaps, what would fill most first."""
     steered: StrictBool = False
-    """Batches were planned from gaps. If not, the targets are a suggestion made afterwards."""
+    """Batches were planned from gaps."""
+    wanted_by: Literal["targets", "recipe", "shares"] = "shares"
+    """What the numbers of rows wanted rest on: targets the run was steered by, what the recipe of a run without steering says,
+    or nothing: then they are shares of the documents, which nobody asked for."""
+    course: Course = Field(default_factory=Course)
     batches: tuple[BatchLine, ...] = ()
     """Of a steered run, in order."""
     documents: tuple[DocumentLine, ...] = ()
@@ -144,14 +158,19 @@ def coverage_report(
     targets: Mapping[Cell, int],
     *,
     tries: Iterable[tuple[Cell, bool]] = (),
-    refusals: Iterable[tuple[str, Cell, str]] = (),
+    refusals: Iterable[tuple[str, Cell | None, str]] = (),
     steered: bool = False,
+    wanted_by: Literal["targets", "recipe", "shares"] | None = None,
+    outcomes: Iterable[Outcome] = (),
+    course: Course | None = None,
+    questions: int | None = None,
     batches: Sequence[BatchLine] = (),
     saturation: Sequence[Saturation] = (),
     regions: Sequence[Region] = (),
     figures: Figures | None = None,
     alarms: Sequence[Alarm] = (),
     similarities: Sequence[float] = (),
+    begins: Mapping[str, str] | None = None,
 ) -> CoverageReport:
     """Return the report.
 
@@ -160,14 +179,20 @@ def coverage_report(
         topics: Of the sources.
         targets: Rows wanted per cell.
         tries: Cell of each question that was tried, and whether it was a duplicate.
-        refusals: Source, cell and kind of reason of each question that was refused.
+        refusals: Source, cell and kind of reason of each question that was refused; None for the cell of one that could not
+            be read.
         steered: Batches were planned from the gaps.
+        wanted_by: See `CoverageReport`; None takes targets for a steered run and shares for another.
+        outcomes: Of each item that was asked for a cell.
+        course: How far the run is.
+        questions: Replies that should be a question, with those that never came to be compared; None for as many as `tries`.
         batches: Those, in order.
         saturation: Of the tries.
         regions: Where no question is near, the emptiest first.
         figures: Of diversity.
         alarms: Figures beyond their limits.
         similarities: Of each question that was tried to the nearest other one.
+        begins: First words by source.
     """
     counts, used = count_cells(rows, topics), {row.source.id for row in rows}
     if all(cell.band == "any" for cell in targets):  # difficulty is not asked about, so it tells no cells apart
@@ -181,24 +206,33 @@ def coverage_report(
     near = sorted(similarities)
     refused_in: dict[Cell, Counter[str]] = {}
     refused_of: Counter[str] = Counter()
+    refused: Counter[str] = Counter()
     for source, cell, kind in refusals:
-        refused_in.setdefault(cell.pair, Counter())[kind] += 1
+        refused[kind] += 1
         refused_of[source] += 1
-    lines = [line.model_copy(update={"refused": dict(_of(refused_in, line.cell))}) for line in lines]
+        if cell is not None:
+            refused_in.setdefault(cell.pair, Counter())[kind] += 1
+    asked = count_asked(outcomes)
+    lines = [
+        line.model_copy(update={"refused": dict(_of(refused_in, line.cell)), "asked": _asked(asked, line, steered)})
+        for line in lines
+    ]
     lacking = gaps(counts, targets, saturated_cells(saturation))
     why = {gap.cell.pair: _of(refused_in, gap.cell) for gap in lacking}
-    documents = _documents(rows, topics, refused_of)
+    documents = _documents(rows, topics, refused_of, begins or {})
     return CoverageReport(
         rows=len(rows),
-        tried=len(tried),
+        tried=len(tried) if questions is None else questions,
         duplicates=sum(duplicate for _, duplicate in tried),
         topics=topics.topics,
         sizes=dict(topics.sizes()),
         cells=tuple(lines),
         gaps=lacking,
-        refused=dict(sum(refused_in.values(), Counter())),
-        advice=advise(lacking, why, steered=steered),
+        refused=dict(refused),
+        advice=advise(lacking, why, steered=steered, asked=asked or None, course=course),
         steered=steered,
+        wanted_by=wanted_by or ("targets" if steered else "shares"),
+        course=course or Course(),
         batches=tuple(batches),
         documents=documents[:_DOCUMENTS],
         document_count=len(documents),
@@ -243,11 +277,23 @@ def _of(refused: Mapping[Cell, Counter[str]], wanted: Cell) -> Counter[str]:
     return sum((counts for cell, counts in refused.items() if pair.holds(cell)), Counter())
 
 
-def _documents(rows: Iterable[Example], topics: TopicMap, refused: Mapping[str, int]) -> list[DocumentLine]:
+def _asked(asked: Mapping[Cell, Asked], line: CellLine, steered: bool) -> Asked | None:
+    """Return what was asked for a cell; a steered run that asked nothing for a target says so with zeros."""
+    return asked.get(line.cell, Asked() if steered and line.target and asked else None)
+
+
+def _documents(
+    rows: Iterable[Example], topics: TopicMap, refused: Mapping[str, int], begins: Mapping[str, str]
+) -> list[DocumentLine]:
+    first: dict[str, str] = {}
+    for source in topics.of:  # in the order of the sources: the first part of a document is how it begins
+        first.setdefault(document_of(source), begins.get(source, ""))
     parts = Counter(document_of(source) for source in topics.of)
     kept = Counter(document_of(row.source.id) for row in rows)
     against: Counter[str] = Counter()
     for source, count in refused.items():
         against[document_of(source)] += count
-    made = [DocumentLine(document=d, parts=n, rows=kept[d], refused=against[d]) for d, n in parts.items()]
+    made = [
+        DocumentLine(document=d, parts=n, rows=kept[d], refused=against[d], begins=first[d]) for d, n in parts.items()
+    ]
     return sorted(made, key=lambda line: (line.rows, line.refused, line.document))

@@ -46,7 +46,17 @@ def proportional(cells: Sequence[Cell], weights: Mapping[str, int], total: int) 
         weights: By topic: sources, or words.
         total: Rows in all.
     """
-    return dict(zip(cells, apportion([weights.get(cell.topic, 0) for cell in cells], total), strict=True))
+    topics = list(dict.fromkeys(cell.topic for cell in cells))
+    shares = dict(zip(topics, apportion([weights.get(topic, 0) for topic in topics], total), strict=True))
+    targets: dict[Cell, int] = {}
+    begin = 0
+    for topic in topics:
+        own = [cell for cell in cells if cell.topic == topic]
+        # A topic with fewer rows than cells begins where the one before it ended, so that no type stays empty in all of them.
+        turned = [*own[begin % len(own) :], *own[: begin % len(own)]]
+        targets |= dict(zip(turned, apportion([1] * len(own), shares[topic]), strict=True))
+        begin += shares[topic]
+    return {cell: targets[cell] for cell in cells}
 
 
 def tabled(cells: Sequence[Cell], lines: Iterable[TargetLine], total: int | None = None) -> dict[Cell, int]:

@@ -7,12 +7,14 @@ from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 from autodata_core.coverage.advising import kinds_text
+from autodata_core.coverage.asking import Asked
 from autodata_core.coverage.cells import Cell, Topic
 from autodata_core.coverage.collapse import DEFAULT_LIMITS, LEAST_TEXTS, Alarm, Figures
 from autodata_core.coverage.reporting import BatchLine, CoverageReport, DocumentLine, document_of
 
 __all__ = [
     "FigureLine",
+    "asked_words",
     "cell_words",
     "closing_words",
     "document_lines",
@@ -83,6 +85,7 @@ def summary_lines(report: CoverageReport) -> list[str]:
     """Return what it comes to, in sentences."""
     reasons = kinds_text(report.refused)
     lines = [f"{_count(report.tried, 'question')} tried, {report.rows:,} kept" + (f"; {reasons}." if reasons else ".")]
+    lines += _course(report)
     if report.document_count:
         with_row = report.document_count - report.documents_without_row
         lines.append(f"{with_row} of {_count(report.document_count, 'document')} have at least one row.")
@@ -91,18 +94,32 @@ def summary_lines(report: CoverageReport) -> list[str]:
         reached = sum(line.have >= line.target for line in wanted)
         rows, total = sum(min(line.have, line.target) for line in wanted), sum(line.target for line in wanted)
         lines.append(
-            f"{reached} of {_count(len(wanted), 'target')} reached: {rows:,} of the {total:,} rows wanted are there."
+            f"No targets were set. Were rows shared out as the documents are, {rows:,} of {total:,} would be in their place."
+            if report.wanted_by == "shares"
+            else f"{reached} of {_count(len(wanted), 'target')} reached: {rows:,} of the {total:,} rows wanted are there."
         )
     return lines
 
 
+def _course(report: CoverageReport) -> list[str]:
+    """Return how far the run is and what its items came to, where that is known."""
+    course = report.course
+    if not course.items:
+        return []
+    named = {"accepted": "kept", "skipped": "skipped by the challenger", "infra": "without an answer"}
+    done = ", ".join(f"{n:,} {named.get(status, status)}" for status, n in sorted(course.done.items()) if n)
+    return [f"{sum(course.done.values()):,} of {_count(course.items, 'item')} done" + (f": {done}." if done else ".")]
+
+
 def targets_note(report: CoverageReport) -> str:
     """Return where the wanted numbers come from."""
-    if report.steered:
+    if report.wanted_by == "targets":
         return "Wanted as the run's targets say; most needed first."
+    if report.wanted_by == "recipe":
+        return "Wanted as the recipe says; this run was not steered, so its questions were not sent there."
     return (
-        "This run had no targets. What is wanted here follows the documents: as many rows as items, "
-        "shared out over topics and question types."
+        "This run had no targets. The numbers wanted are shares, not aims: as many rows as items, in proportion to the "
+        "documents, over the question types that were written."
     )
 
 
@@ -113,31 +130,51 @@ def topic_lines(report: CoverageReport) -> list[tuple[str, ...]]:
 
 def gap_lines(report: CoverageReport) -> list[tuple[str, ...]]:
     """Return cell, rows, rows wanted and what became of the tries of each gap, as text."""
-    refused = {line.cell: line for line in report.cells}
+    known = {line.cell: line for line in report.cells}
     lines: list[tuple[str, ...]] = []
     for gap in report.gaps:
-        line = refused.get(gap.cell)
-        against = kinds_text(line.refused, 2) if line else ""
-        found = f"{line.tried} tried" if line and line.tried else "not tried"
-        found += f": {against}" if against else ""
+        line = known.get(gap.cell)
+        if line is not None and line.asked is not None:
+            found = asked_words(line.asked, report.course.finished)
+        else:
+            against = kinds_text(line.refused, 2) if line else ""
+            found = f"{line.tried} tried" if line and line.tried else "not tried"
+            found += f": {against}" if against else ""
         found += "; repeats itself, no more is asked" if gap.saturated else ""
         lines.append((cell_words(gap.cell), str(gap.have), str(gap.target), found))
     return lines
 
 
+def asked_words(asked: Asked, finished: bool = False) -> str:
+    """Return what became of the items that were asked for a cell, the commonest outcome first."""
+    if not asked.items:
+        return "no item was asked for it" if finished else "not asked for yet"
+    counts = {f"came as {short(name, 30)}": n for name, n in asked.other_type.items()}
+    counts |= {f"came out {name}": n for name, n in asked.other_band.items()}
+    counts |= {kinds_text({kind: n}).partition(" ")[2]: n for kind, n in asked.refused.items()}
+    counts |= {"kept": asked.kept, "skipped by the challenger": asked.skipped, "not done yet": asked.pending}
+    ranked = sorted(((n, name) for name, n in counts.items() if n), key=lambda pair: (-pair[0], pair[1]))
+    return f"{_count(asked.items, 'item')} asked: " + ", ".join(f"{n:,} {name}" for n, name in ranked)
+
+
 def document_lines(report: CoverageReport) -> Sequence[tuple[str, ...]]:
     """Return name, refused questions and first words of documents without a row; those farthest from any question first."""
-    begins: dict[str, str] = {}
+    begins = {line.document: line.begins for line in report.documents}
+    far: dict[str, str] = {}
     for region in report.regions:
-        begins.setdefault(document_of(region.source), region.passage)
-    order = {document: n for n, document in enumerate(begins)}
+        far.setdefault(document_of(region.source), region.passage)
+    order = {document: n for n, document in enumerate(far)}
 
     def place(line: DocumentLine) -> tuple[int, str]:
         return order.get(line.document, len(order)), line.document
 
     without = sorted((line for line in report.documents if not line.rows), key=place)
     return [
-        (line.document, str(line.refused or "–"), short(begins.get(line.document, ""), _PASSAGE) or "–")
+        (
+            line.document,
+            str(line.refused or "–"),
+            short(begins[line.document] or far.get(line.document, ""), _PASSAGE) or "–",
+        )
         for line in without
     ]
 
@@ -221,7 +258,9 @@ def closing_words(batch: BatchLine) -> str:
         f"{len(found.opened)} new" if found.opened else "",
     ]
     done = ", ".join(part for part in parts if part) or "no gaps"
-    return f"gaps: {done}; {found.filled_before:.0%} → {found.filled_after:.0%} of what was wanted there is filled"
+    if batch.filled_before is None or batch.filled_after is None:
+        return f"gaps: {done}"
+    return f"gaps: {done}; {batch.filled_before:.0%} → {batch.filled_after:.0%} of all rows wanted are there"
 
 
 def _variety(report: CoverageReport) -> list[str]:

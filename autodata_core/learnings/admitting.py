@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from autodata_core.lazily import lazy
-from autodata_core.learnings.borrowing import borrowed
+from autodata_core.learnings.borrowing import Owned, borrowed
 from autodata_core.safety import find_instructions, neutralise
 
 __all__ = ["fault_of", "faults_of"]
@@ -30,12 +30,12 @@ _VERDICT = lazy(
 )
 
 
-def fault_of(text: str, private: Iterable[str], *, label: bool = False) -> str | None:
+def fault_of(text: str, private: Iterable[str | Owned], *, label: bool = False) -> str | None:
     """Return why a lesson is refused, None when it may be told; see `faults_of`."""
     return faults_of([text], private, label=label)[0]
 
 
-def faults_of(texts: Sequence[str], private: Iterable[str], *, label: bool = False) -> tuple[str | None, ...]:
+def faults_of(texts: Sequence[str], private: Iterable[str | Owned], *, label: bool = False) -> tuple[str | None, ...]:
     """Return for each lesson why it is refused, None when it may be told. No reason repeats words of the lesson.
 
     Args:

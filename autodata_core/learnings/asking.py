@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 
 from autodata_core.item import Fault
 from autodata_core.learnings.admitting import faults_of
-from autodata_core.learnings.counting import Figures, label_of
+from autodata_core.learnings.borrowing import Owned
+from autodata_core.learnings.counting import Figures, document_of, label_of
 from autodata_core.learnings.record import ADVICE, CONFIDENCES, Confidence, Learning
 from autodata_core.parsing import LessonReply, ReplyFault, parse_study, reply_schema
 from autodata_core.ports import ModelAsk, ModelReply, ModelRequest
@@ -132,7 +133,7 @@ def _view(study: Study) -> StudyView:
     figures = study.figures
     types = sorted(name for name in figures.tries if name)
     return StudyView(
-        failures=tuple(_spread([f for item in study.items for f in _failures(item, study.known_types)])),
+        failures=tuple(_spread([f for item in study.items for f in _failures(item, study)])),
         types=tuple(
             TypeFigures(
                 question_type=name,
@@ -145,17 +146,18 @@ def _view(study: Study) -> StudyView:
     )
 
 
-def _failures(item: StudiedItem, known: Collection[str]) -> Iterable[StudiedFailureView]:
+def _failures(item: StudiedItem, study: Study) -> Iterable[StudiedFailureView]:
     for round_ in item.rounds:
         candidate = round_.candidate
         kinds = [reason.kind for reason in round_.verdict.reasons if reason.kind in ADVICE]
         if candidate is None or not kinds:
             continue
+        label = label_of(candidate, [item.source.text], study.known_types)
         yield StudiedFailureView(
             item=item.item,
             round=round_.number,
             kind=kinds[0],
-            question_type=label_of(candidate, [item.source.text], known),
+            question_type=label if label in study.figures.tries else "",  # the figures name what may be told
             question=candidate.question[:_QUESTION_CHARS],
             detail="; ".join(r.detail for r in round_.verdict.reasons)[:_DETAIL_CHARS],
             weak=_answers(round_.weak),
@@ -203,23 +205,27 @@ def _admitted(study: Study, lessons: Sequence[LessonReply], usage: Usage) -> Stu
     return StudyStep(learnings=tuple(learnings), refused=tuple(refused), usage=usage)
 
 
-def _private(study: Study) -> Iterable[str]:
+def _private(study: Study) -> Iterable[str | Owned]:
     """Yield every text that no lesson may hold a part of: all of the batch, and the sources before it as far as time allows."""
     left, seen = _EARLIER_CHARS, {item.source.sha256 for item in study.items}
-    yield from {item.source.sha256: item.source.text for item in study.items}.values()
+    yield from {item.source.sha256: _owned(item.source) for item in study.items}.values()
     for source in study.earlier:
         left -= 0 if source.sha256 in seen else len(source.text)
         if left < 0:
             break
         if source.sha256 not in seen:
             seen.add(source.sha256)
-            yield source.text
+            yield _owned(source)
     for item in study.items:
         for round_ in item.rounds:
             if round_.candidate is not None:
                 yield from _written(round_.candidate)
             yield from (a.answer for a in (*round_.weak, *round_.strong) if a.answer)
             yield from (statement.text for statement in round_.debate)
+
+
+def _owned(source: Source) -> Owned:
+    return Owned(source.text, document_of(source.id))
 
 
 def _written(candidate: Candidate) -> Iterable[str]:
@@ -238,7 +244,7 @@ def _learning(
     named = tuple(dict.fromkeys(lesson.evidence))
     if not named or any(item not in tried for item in named):
         return "its evidence is not of this batch"
-    failed = {item: _kinds_of(tried[item], wanted, study.known_types) for item in named}
+    failed = {item: _kinds_of(tried[item], wanted, study) for item in named}
     if not all(failed.values()):
         return "its evidence did not fail"
     kinds = Counter(kind for found in failed.values() for kind in set(found))
@@ -256,9 +262,9 @@ def _learning(
     )
 
 
-def _kinds_of(item: StudiedItem, question_type: str, known: Collection[str]) -> list[ReasonKind]:
+def _kinds_of(item: StudiedItem, question_type: str, study: Study) -> list[ReasonKind]:
     found = []
-    for failure in _failures(item, known):
+    for failure in _failures(item, study):
         if question_type in ("", failure.question_type):
             found.append(failure.kind)
     return found

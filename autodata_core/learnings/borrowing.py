@@ -1,7 +1,7 @@
 """Whether texts share words in a row, a number or a name with others: what was learned from one source goes to others.
 
 Texts are compared without case, accents, hidden characters, look-alike letters and punctuation. What is said in other words
-passes; so does a rare word that is written small everywhere and is no name.
+passes. A word that is no name is held against a text only where one source has it and everyday English does not.
 """
 
 from __future__ import annotations
@@ -10,15 +10,16 @@ import codecs
 from collections.abc import Collection, Iterable, Sequence
 from fractions import Fraction
 from functools import cache
+from typing import NamedTuple
 
 from autodata_core.lazily import lazy
 from autodata_core.prompts.editable import CHALLENGER_TEXTS, CHECK_TEXTS
-from autodata_core.prompts.study_texts import ORDINARY_WORDS, STUDY_TEXT
+from autodata_core.prompts.study_texts import COMMON_WORDS, ORDINARY_WORDS, STUDY_TEXT
 from autodata_core.safety import decoded
 from autodata_core.safety.folding import fold, look_alikes
 from autodata_core.verify import numbers_in
 
-__all__ = ["WORDS_IN_A_ROW", "borrowed"]
+__all__ = ["WORDS_IN_A_ROW", "Owned", "borrowed"]
 
 WORDS_IN_A_ROW = 6
 _ORDINARY_NUMBERS = frozenset(Fraction(n) for n in range(13))
@@ -35,12 +36,23 @@ _NAME = lazy(r"[A-Z\u00c0-\u00de\u0391-\u03a9\u0400-\u042f]|.*[^\W\d_].*\d|.*[a-
 _OPENS = lazy(r"(?:^|[.!?:;•|>#*\n\"“”„(\[-])[\s*_#>|\"“„(\[-]*$")
 
 
-def borrowed(texts: Sequence[str], private: Iterable[str], *, certain_names: bool = False) -> tuple[str | None, ...]:
+class Owned(NamedTuple):
+    """Text of a source, whose words are compared with those of the other sources."""
+
+    text: str
+    source: str
+    """Name of the document."""
+
+
+def borrowed(
+    texts: Sequence[str], private: Iterable[str | Owned], *, certain_names: bool = False
+) -> tuple[str | None, ...]:
     """Return for each text what it shares with the private ones, None when nothing. The shared words are not repeated.
 
     Args:
         texts: Short ones.
-        private: Texts of sources and of what was made from them. Read once; time is linear in their length.
+        private: Texts of sources and of what was made from them. Read once; time is linear in their length. Of those that
+            are `Owned`, no word may be taken that stands in one of them only, unless it is a common one.
         certain_names: A word counts as a name only where it has a capital inside a sentence.
     """
     wanted = [_Wanted(text) for text in texts]
@@ -52,8 +64,13 @@ def borrowed(texts: Sequence[str], private: Iterable[str], *, certain_names: boo
     small: set[str] = set()
     large: set[str] = set()
     parts: dict[str, frozenset[str]] = {}
-    for text in private:
-        row = _words(text) if grams or numbers else []
+    owners: dict[str, set[str]] = {}
+    for given in private:
+        text = given if isinstance(given, str) else given.text
+        row = _words(text) if grams or numbers or words else []
+        if isinstance(given, Owned):
+            for word in words.intersection(row):
+                owners.setdefault(word, set()).add(given.source)
         if grams:
             shared |= grams & set(_grams(row))
         if numbers:
@@ -61,16 +78,25 @@ def borrowed(texts: Sequence[str], private: Iterable[str], *, certain_names: boo
         if words:
             _note_case(text, words, parts, small, large, certain_names)
     names = large - small
-    return tuple(_fault(w, shared, stated, names) for w in wanted)
+    rare = {word for word, found in owners.items() if len(found) == 1 and not _is_common(word)}
+    return tuple(_fault(w, shared, stated, names, rare) for w in wanted)
 
 
-def _fault(wanted: _Wanted, shared: set[tuple[str, ...]], stated: set[Fraction], names: Collection[str]) -> str | None:
+def _fault(
+    wanted: _Wanted,
+    shared: set[tuple[str, ...]],
+    stated: set[Fraction],
+    names: Collection[str],
+    rare: Collection[str],
+) -> str | None:
     if wanted.grams & shared:
         return f"{WORDS_IN_A_ROW} words in a row stand in a source, question or answer"
     if wanted.numbers & stated:
         return "a number of it stands in a source, question or answer"
     if wanted.words & set(names):
         return "a name of it stands in a source, question or answer"
+    if wanted.words & set(rare):
+        return "a word of it stands in one source only"
     return None
 
 
@@ -132,6 +158,19 @@ def _ordinary() -> frozenset[str]:
     return frozenset(_words("\n".join(texts)))
 
 
+@cache
+def _common() -> frozenset[str]:
+    return frozenset(_words(COMMON_WORDS))
+
+
+def _is_common(word: str) -> bool:
+    """Return whether a word is everyday English, in this form or another."""
+    known = _common() | _ordinary()
+    forms = [word, *(word.removesuffix(end) for end in _ENDINGS if word.endswith(end) and len(word) > len(end) + 2)]
+    return any(form in known or f"{form}e" in known for form in forms)
+
+
+_ENDINGS = ("s", "es", "d", "ed", "ing", "ly", "er", "est")
 _UNIT_WORDS = """zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen
 seventeen eighteen nineteen"""
 _TEN_WORDS = "twenty thirty forty fifty sixty seventy eighty ninety"

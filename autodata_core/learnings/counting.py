@@ -1,17 +1,19 @@
 """Counts that become one sentence each: which type of question failed which way, and how often. No model is asked.
 
-Names of types and skills are a challenger's words, so what a type may be called is checked here against its own source.
+Names of types and skills are a challenger's words. What a type may be called is checked here against its own source, and a name
+that the domain does not give is told only where questions of two sources have it: a word of one document stays there.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from autodata_core.lazily import lazy
 from autodata_core.learnings.admitting import fault_of
+from autodata_core.learnings.borrowing import Owned
 from autodata_core.learnings.record import ADVICE, Confidence, Learning
 from autodata_core.records import Candidate, ReasonKind, Round
 
@@ -21,6 +23,7 @@ __all__ = [
     "Figures",
     "Try",
     "count",
+    "document_of",
     "is_label",
     "label_of",
     "lessons_from",
@@ -37,6 +40,8 @@ _SURE_TRIES = 8
 """Tries from which a counted lesson begins with medium confidence. Our number."""
 _LABEL = lazy(r"[^\W_](?:[\w&+./()' -]{0,58}[\w)])?")
 _LABEL_WORDS = 5
+_MIN_SOURCES = 2
+"""Whose questions have a name before it is told to others."""
 
 
 class Try(NamedTuple):
@@ -76,7 +81,7 @@ def label_of(candidate: Candidate, private: Collection[str] = (), known: Collect
     return label if label in known or not private or is_label(label, private) else ""
 
 
-def is_label(label: str, private: Collection[str]) -> bool:
+def is_label(label: str, private: Collection[str | Owned]) -> bool:
     """Return whether a name of a type or skill may be told to others: short, plain, and nothing of the private texts."""
     words = label.replace("_", " ")
     if not _LABEL.fullmatch(label) or len(words.split()) > _LABEL_WORDS:
@@ -109,13 +114,27 @@ def tries_of(rounds: Iterable[Round], *, private: Collection[str] = (), known: C
     return tuple(found)
 
 
-def count(items: Iterable[tuple[str, Iterable[Try]]]) -> Figures:
-    """Return the figures of many items; their order does not matter."""
+def count(
+    items: Iterable[tuple[str, Iterable[Try]]],
+    sources: Mapping[str, tuple[str, str]] | None = None,
+    known: Collection[str] = (),
+) -> Figures:
+    """Return the figures of many items; their order does not matter.
+
+    Args:
+        items: By id: the questions that were tried.
+        sources: By item: id and hash of its source. With it, a name of a type or skill that the questions of one source only
+            have is not counted by name; parts of one document (`id#n`) and equal texts are one source.
+        known: Types that the domain names; these are always counted.
+    """
+    listed = [(item, tuple(tried)) for item, tried in items]
+    if sources is not None:
+        listed = _told(listed, sources, frozenset(known))
     tries: Counter[str] = Counter()
     failed: Counter[tuple[str, ReasonKind]] = Counter()
     evidence: dict[tuple[str, ReasonKind], set[str]] = {}
     skills: dict[tuple[str, ReasonKind], Counter[str]] = {}
-    for item, tried in items:
+    for item, tried in listed:
         for question_type, kinds, named in tried:
             for name in ("", question_type):
                 tries[name] += 1
@@ -130,6 +149,39 @@ def count(items: Iterable[tuple[str, Iterable[Try]]]) -> Figures:
         items={key: tuple(sorted(found)[:_MAX_ITEMS]) for key, found in evidence.items()},
         skills={key: tuple(found[:3]) for key, found in frequent.items()},
     )
+
+
+def _told(
+    items: Sequence[tuple[str, tuple[Try, ...]]], sources: Mapping[str, tuple[str, str]], known: Collection[str]
+) -> list[tuple[str, tuple[Try, ...]]]:
+    """Return the tries under names that two sources share: one of a type that only one source has is left out."""
+    documents: dict[str, set[str]] = {}
+    texts: dict[str, set[str]] = {}
+    for item, tried in items:
+        id, sha256 = sources[item]
+        for name in {n for one in tried for n in (one.question_type, *one.skills)}:
+            documents.setdefault(name, set()).add(document_of(id))
+            texts.setdefault(name, set()).add(sha256)
+
+    def shared(name: str) -> bool:
+        return min(len(documents[name]), len(texts[name])) >= _MIN_SOURCES
+
+    return [
+        (
+            item,
+            tuple(
+                one._replace(skills=tuple(skill for skill in one.skills if shared(skill)))
+                for one in tried
+                if one.question_type in known or shared(one.question_type)
+            ),
+        )
+        for item, tried in items
+    ]
+
+
+def document_of(source_id: str) -> str:
+    """Return the document that a source is, or is a part of."""
+    return source_id.rpartition("#")[0] or source_id
 
 
 def lessons_from(figures: Figures) -> tuple[Learning, ...]:

@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import Field, StrictFloat, StrictInt, StrictStr
 
 from autodata_core.learnings.admitting import faults_of
+from autodata_core.learnings.borrowing import Owned
 from autodata_core.learnings.counting import is_label
 from autodata_core.learnings.keeping import Kept
 from autodata_core.learnings.record import ADVICE, CONFIDENCES, Confidence, Learning
@@ -87,7 +88,9 @@ class Library(Record):
                 not question_types or not entry.learning.question_type or entry.learning.question_type in question_types
             )
         ]
-        faults = _faults(fitting, list(private), question_types)
+        # A lesson of an earlier run over the same documents may have been kept by weaker rules than today's.
+        owned = [Owned(text, fingerprint(text)) for text in private]
+        faults = _faults(fitting, owned, question_types)
         refused = tuple((entry.id, fault) for entry, fault in zip(fitting, faults, strict=True) if fault is not None)
         told = [_carried(entry) for entry, fault in zip(fitting, faults, strict=True) if fault is None]
         told.sort(key=lambda x: (-CONFIDENCES.index(x.confidence), -x.tries * x.share, x.text))
@@ -155,7 +158,7 @@ def _carried(entry: LibraryEntry) -> Learning:
     return entry.learning.model_copy(update={"share": share, "tries": tries, "runs": runs, "support": len(runs)})
 
 
-def _faults(entries: Sequence[LibraryEntry], private: Sequence[str], known: Sequence[str]) -> list[str | None]:
+def _faults(entries: Sequence[LibraryEntry], private: Sequence[Owned], known: Sequence[str]) -> list[str | None]:
     """Return for each entry why it may not be told."""
     advice = faults_of([entry.learning.advice or "counted by rule" for entry in entries], private) if entries else ()
     return [
@@ -173,7 +176,7 @@ def _own_fault(entry: LibraryEntry) -> str | None:
     return None
 
 
-def _label_fault(lesson: Learning, private: Sequence[str], known: Sequence[str]) -> str | None:
+def _label_fault(lesson: Learning, private: Sequence[Owned], known: Sequence[str]) -> str | None:
     name = lesson.question_type
     if not name or name in known or is_label(name, private):
         return None

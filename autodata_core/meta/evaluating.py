@@ -14,6 +14,7 @@ from pydantic import Field, StrictBool, StrictFloat, StrictInt, StrictStr
 
 from autodata_core.driver import Ports, adrive, drive
 from autodata_core.item import ItemState, item_id, start
+from autodata_core.meta.anchoring import aanchor_item, anchor_item, anchored_check
 from autodata_core.meta.objective import Objective
 from autodata_core.ports import NoCoverage
 from autodata_core.recipe import EvaluationProtocol, Recipe, Rules
@@ -47,22 +48,44 @@ class Evaluation(Record):
 
 
 def evaluation_key(
-    recipe: Recipe, protocol: EvaluationProtocol, source: Source, slot: int, objective: Objective
+    recipe: Recipe,
+    protocol: EvaluationProtocol,
+    source: Source,
+    slot: int,
+    objective: Objective,
+    before: Recipe | None = None,
 ) -> str:
-    """Return the key of an evaluation: everything that its figure follows from."""
-    return fingerprint([recipe.version, protocol.hash, source.id, source.sha256, slot, objective.to_json()])
+    """Return the key of an evaluation: everything that its figure follows from.
+
+    Args:
+        recipe: That works.
+        protocol: That measures.
+        source: Worked on.
+        slot: Which of several evaluations of the source.
+        objective: What counts.
+        before: Recipe one began with, whose check looks on.
+    """
+    parts = [recipe.version, protocol.hash, source.id, source.sha256, slot, objective.to_json()]
+    anchor = "" if before is None else anchored_check(recipe, before)
+    return fingerprint([*parts, anchor] if anchor else parts)
 
 
 def evaluation_from(
-    rules: Rules, source: Source, slot: int, part: Part, state: ItemState, objective: Objective
+    rules: Rules,
+    source: Source,
+    slot: int,
+    part: Part,
+    state: ItemState,
+    objective: Objective,
+    before: Recipe | None = None,
 ) -> Evaluation:
-    """Return the figures of a finished item."""
+    """Return the figures of a finished item; the arguments are those of `evaluation_key`."""
     refused = [r.verdict.reasons[0].kind.value for r in state.history if not r.verdict.accepted]
     total = Usage()
     for usage in state.usage.values():
         total = total.plus(usage)
     return Evaluation(
-        key=evaluation_key(rules.recipe, rules.protocol, source, slot, objective),
+        key=evaluation_key(rules.recipe, rules.protocol, source, slot, objective, before),
         recipe=rules.recipe.version,
         part=part,
         source=source.id,
@@ -83,14 +106,30 @@ def _question_type(state: ItemState) -> str:
     return "" if candidate is None else " ".join(candidate.question_type.split())[:60] or "(no type)"
 
 
-def evaluate(rules: Rules, source: Source, slot: int, ports: Ports, *, run: str, fence_key: str) -> ItemState:
-    """Return the finished item that a recipe makes of a source."""
-    return drive(rules, source, _begin(source, slot, run, fence_key), _alone(ports))
+def evaluate(
+    rules: Rules, source: Source, slot: int, ports: Ports, *, run: str, fence_key: str, before: Recipe | None = None
+) -> ItemState:
+    """Return the finished item that a recipe makes of a source.
+
+    Args:
+        rules: The recipe, and the protocol that measures.
+        source: To work on.
+        slot: Which of several evaluations of the source.
+        ports: Whom to ask.
+        run: Id of the run.
+        fence_key: Secret of the run.
+        before: Recipe one began with: what its check refuses is no row, whatever the check of `rules` says.
+    """
+    state = drive(rules, source, _begin(source, slot, run, fence_key), _alone(ports))
+    return state if before is None else anchor_item(rules, Rules(before, rules.protocol), source, state, ports)
 
 
-async def aevaluate(rules: Rules, source: Source, slot: int, ports: Ports, *, run: str, fence_key: str) -> ItemState:
-    """Return the finished item that a recipe makes of a source."""
-    return await adrive(rules, source, _begin(source, slot, run, fence_key), _alone(ports))
+async def aevaluate(
+    rules: Rules, source: Source, slot: int, ports: Ports, *, run: str, fence_key: str, before: Recipe | None = None
+) -> ItemState:
+    """Return the same as `evaluate`."""
+    state = await adrive(rules, source, _begin(source, slot, run, fence_key), _alone(ports))
+    return state if before is None else await aanchor_item(rules, Rules(before, rules.protocol), source, state, ports)
 
 
 def _begin(source: Source, slot: int, run: str, fence_key: str) -> ItemState:

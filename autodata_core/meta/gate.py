@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -46,6 +47,10 @@ def gate_question(
     why: str = "",
     could_regress: str = "",
     causes: tuple[str, ...] = (),
+    items: int = 0,
+    accepted: int = 0,
+    failures: Mapping[str, int] | None = None,
+    shown: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
     """Return what a person is shown: plain JSON with the diff and the evidence."""
     return {
@@ -54,6 +59,12 @@ def gate_question(
         "parent": parent.version,
         "child": child.version,
         "diff": recipe_diff(parent, child),
+        "counted": {
+            "items": items,
+            "accepted": accepted,
+            "failures": dict(failures or {}),
+            "shown": [*map(dict, shown)],
+        },
         "measured": None if comparison is None else comparison.to_json(),
         "controls": None if controls is None else controls.to_json(),
         "claimed": {"what": what, "why": why, "could_regress": could_regress, "causes": list(causes)},

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictInt, ValidationError
 from autodata_core.domains import RubricShape
 from autodata_core.leaks import words_of
 from autodata_core.learnings import Learning
+from autodata_core.prompts import visible
 from autodata_core.recipe import Recipe
 from autodata_core.records import Record, Source
 
@@ -122,6 +123,8 @@ def proposal_faults(
             found.append(f"the text {name!r} is empty")
         elif len(words_of(text)) < _MIN_WORDS:
             found.append(f"the text {name!r} has fewer than {_MIN_WORDS} words")
+        elif text != getattr(parent, name) and visible(text) != text:
+            found.append(f"the text {name!r} holds hidden or control characters, or marks of a chat template")
     if _same(parent, child):
         found.append("nothing was changed")
     elif child.version in others:

@@ -8,6 +8,7 @@ from autodata_core.lazily import lazy
 from autodata_core.meta.counting import Failure
 from autodata_core.meta.notes import Measurer, ReleaseNotes
 from autodata_core.meta.search import Arm, FinalReport
+from autodata_core.prompts import visible
 
 __all__ = ["notes_text"]
 
@@ -48,7 +49,7 @@ def notes_text(notes: ReleaseNotes) -> str:
 
 
 def _diff(diff: str) -> list[str]:
-    fence = "```"
+    diff, fence = visible(diff), "```"
     while fence in diff:
         fence += "`"
     return [f"{fence}diff", diff.rstrip("\n"), fence]
@@ -90,7 +91,8 @@ def _change(notes: ReleaseNotes) -> list[str]:
     if len(notes.steps) > 1:
         lines += [
             "",
-            f"It is the last of {len(notes.steps)} changes since the baseline; the test measures all together:",
+            f"It is the last of {len(notes.steps)} changes since the baseline; the test measures all together, and the failures "
+            "below are those before the last one (the notes of the other versions have theirs):",
             "",
         ]
         lines += [f"- {step.version[:12]}, iteration {step.iteration}: {_quoted(step.change)}" for step in notes.steps]
@@ -168,7 +170,11 @@ def _on_test(final: FinalReport) -> list[str]:
     rows.append(("rows by type of question", lambda arm: _types(arm.types)))
     lines += [f"| {name} | {said(final.before)} | {said(final.after)} |" for name, said in rows]
     if final.missing:
-        lines += ["", f"{final.missing} evaluations had no answer from a model and are left out, in pairs."]
+        lines += [
+            "",
+            f"{final.missing} evaluations had no answer from a model: {final.silent} of this version count as 0, as if refused; "
+            "where the baseline had none, both are left out.",
+        ]
     return lines
 
 
@@ -196,7 +202,9 @@ def _measured(notes: ReleaseNotes) -> list[str]:
         how = ", ".join(f"{count} {name}" for name, count in notes.tried.items())
         lines.append(
             f"- The search tried {sum(notes.tried.values())} changes: {how}. A change joins only when an exact paired test "
-            "on validation says so; one without effect does less than one time in twenty."
+            f"on validation says so; one without effect does less than one time in twenty. That holds for each change: of "
+            f"{sum(notes.tried.values())} without any effect up to {_by_chance(sum(notes.tried.values()))} may join by chance, and "
+            "only the test tells."
         )
     if notes.final is not None:
         lines.append(
@@ -204,6 +212,11 @@ def _measured(notes: ReleaseNotes) -> list[str]:
             "the last decision; both recipes worked on the same sources with the same seeds."
         )
     return lines
+
+
+def _by_chance(tried: int) -> str:
+    """Return how many of so many changes without effect join on average, at most."""
+    return f"{tried / 20:.0f}" if tried >= 20 else f"{tried / 20:.1g}"
 
 
 def _how(by: Measurer) -> str:
@@ -237,7 +250,8 @@ def _regress(notes: ReleaseNotes) -> list[str]:
     diff = notes.diff
     if "/check\n" in diff:
         lines.append(
-            "- The check's text changed: rows that were refused before may now pass, beyond what the controls show."
+            "- The check's text changed. Its figures count only what the baseline's check passes as well; used without that one, "
+            "it may pass rows that were refused before, beyond what the controls show."
         )
     if "/rubric_shape\n" in diff:
         lines.append("- The rubric's shape changed: scores are not comparable with rows of earlier versions.")
@@ -291,4 +305,4 @@ def _cell(text: str, limit: int = 60) -> str:
 
 def _plain(text: str) -> str:
     """Return text on one line in which no tag, link, image or cell begins: a page of notes may be rendered by anything."""
-    return _MARKS.sub(r"\\\g<0>", " ".join(text.split()))
+    return _MARKS.sub(r"\\\g<0>", visible(" ".join(text.split())))

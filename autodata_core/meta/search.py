@@ -1,6 +1,7 @@
 """The search as values: its settings, who is in the population at a given moment, and what the end showed. No call is made here.
 
-Everything follows from settings, log and iteration number, so that a search which is repeated goes the same way.
+Everything follows from settings, log and iteration number, so that a search which is resumed goes the same way. One in a new
+folder draws the same sources and seeds, but its fences have codes of their own, so models may answer otherwise.
 """
 
 from __future__ import annotations
@@ -57,8 +58,8 @@ class SearchSettings(Record):
     """Of the parent's selection: 0.1 is the paper's; higher draws weaker parents more often."""
     alphas: tuple[StrictFloat, ...] = ALPHAS
     """Level of each look at validation."""
-    controls: StrictInt = Field(default=6, ge=0, le=64)
-    """Questions of the baseline from which known-wrong ones are made; two from each."""
+    controls: StrictInt = Field(default=6, ge=2, le=64)
+    """Questions of the baseline from which known-wrong ones are made; two from each. Fewer than two make none."""
     test_repeats: StrictInt = Field(default=3, ge=1, le=32)
     """Evaluations of baseline and finalist on each test source."""
     max_evaluations: StrictInt | None = Field(default=None, ge=1)
@@ -89,6 +90,10 @@ class SearchSettings(Record):
     def evaluations_of_iteration(self, sources: int) -> int:
         """Return how many evaluations an iteration takes at most."""
         return self.minibatch + 2 * len(self.alphas) * sources
+
+    def evaluations_of_wave(self, sources: int) -> int:
+        """Return how many evaluations the iterations at the same time take at most."""
+        return self.concurrent_iterations * self.evaluations_of_iteration(sources)
 
 
 def slot_of(settings: SearchSettings, iteration: int, look: int) -> int:
@@ -135,11 +140,10 @@ def minibatch(train: Sequence[Source], settings: SearchSettings, iteration: int)
 def compare_at(
     settings: SearchSettings, iteration: int, look: int, parent: Sequence[Evaluation], child: Sequence[Evaluation]
 ) -> Comparison:
-    """Compare parent and child by all looks of an iteration so far; a source or slot that only one of them has is left out."""
+    """Compare parent and child by all looks of an iteration so far; where models gave no answer counts as in `final_report`."""
     slots = {slot_of(settings, iteration, n) for n in range(1, look + 1)}
-    pairs = {(e.source, e.slot) for e in parent} & {(e.source, e.slot) for e in child}
-    before = [e for e in parent if e.slot in slots and (e.source, e.slot) in pairs]
-    after = [e for e in child if e.slot in slots and (e.source, e.slot) in pairs]
+    before = [e for e in parent if e.slot in slots]
+    after, _ = _with_silence(before, child)
     return compare(
         scores_by_source(before),
         scores_by_source(after),
@@ -184,7 +188,9 @@ class FinalReport(Record):
     p: StrictFloat
     """Exact, two-sided, of the gain in acceptance."""
     missing: StrictInt = 0
-    """Evaluations that no model answered; left out in pairs."""
+    """Evaluations that no model answered, of both."""
+    silent: StrictInt = 0
+    """Of them those of the finalist that count as 0; the others are left out, with their pair."""
     before: Arm
     after: Arm
 
@@ -217,10 +223,12 @@ def final_slots(settings: SearchSettings) -> range:
 def final_report(
     finalist: Finalist, sources: int, repeats: int, baseline: Sequence[Evaluation], chosen: Sequence[Evaluation]
 ) -> FinalReport:
-    """Return what baseline and finalist did on the test sources, paired by source and seed."""
-    pairs = {(e.source, e.slot) for e in baseline} & {(e.source, e.slot) for e in chosen}
-    before = [e for e in baseline if (e.source, e.slot) in pairs]
-    after = [e for e in chosen if (e.source, e.slot) in pairs]
+    """Return what baseline and finalist did on the test sources, paired by source and seed.
+
+    Where no model answered counts 0 for the finalist and is left out for the baseline, so that silence is never a gain.
+    """
+    before = list(baseline)
+    after, silent = _with_silence(before, chosen)
     accepted = _differences(_by_source(before, rows=True), _by_source(after, rows=True))
     scores = _differences(_by_source(before, rows=False), _by_source(after, rows=False))
     p = min(1.0, 2 * min(sign_flip_p(accepted), sign_flip_p([-d for d in accepted])))
@@ -233,10 +241,20 @@ def final_report(
         acceptance=gain_interval(accepted, shares=True),
         score=gain_interval(scores),
         p=p,
-        missing=2 * sources * repeats - len(before) - len(after),
+        missing=2 * sources * repeats - len(baseline) - len(chosen),
+        silent=silent,
         before=_arm(before),
         after=_arm(after),
     )
+
+
+def _with_silence(before: Sequence[Evaluation], after: Sequence[Evaluation]) -> tuple[list[Evaluation], int]:
+    """Return the later one's evaluations for each of the earlier one's, 0 where no model answered, and how often that was."""
+    answered = {(e.source, e.slot): e for e in after}
+    silence = {"status": "infra", "score": 0.0, "accepted": False, "refusals": {}, "question_type": "", "rounds": 0}
+    silence |= {"calls": 0, "cost_usd": 0.0, "key": "", "recipe": after[0].recipe if after else ""}
+    made = [answered.get((e.source, e.slot)) or e.model_copy(update=silence) for e in before]
+    return made, sum((e.source, e.slot) not in answered for e in before)
 
 
 def _arm(evaluations: Sequence[Evaluation]) -> Arm:

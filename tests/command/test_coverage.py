@@ -71,10 +71,11 @@ def ask(item: str, source: Source, question: str) -> CoverageAsk:
 def test_a_person_reads_what_is_lacking_and_what_to_do(folder: Path) -> None:
     text = coverage_text(folder)
     lines = text.splitlines()
-    assert lines[:3] == [
+    assert lines[:4] == [
         "14 questions tried, 4 kept; 7 repeating a question that exists.",
+        "4 of 12 items done: 4 kept.",
         "4 of 12 documents have at least one row.",
-        "0 of 4 targets reached: 4 of the 12 rows wanted are there.",
+        "No targets were set. Were rows shared out as the documents are, 4 of 12 would be in their place.",
     ]
     assert re.search(
         r"\n  two_step questions about [\w, ]+ +0 +2  7 tried: 7 repeating .*; repeats itself, no more is asked\n", text
@@ -88,7 +89,7 @@ def test_a_person_reads_what_is_lacking_and_what_to_do(folder: Path) -> None:
     assert re.search(r"\n  \d\. New questions repeat what exists.*\n     2 rows: two_step questions about", text)
     without = lines[lines.index(next(line for line in lines if line.startswith("DOCUMENTS WITHOUT A ROW"))) + 1 :]
     assert [line.split()[0].partition("-")[0] for line in without[:8]].count("bread") == 4
-    assert "Part " in without[0]
+    assert all("Part " in line for line in without[:8])  # how each begins, not only those far from any question
     assert max(map(len, lines)) < 180
 
 
@@ -128,6 +129,46 @@ def test_topics_and_targets_that_the_run_was_steered_by_are_used(folder: Path) -
             store.set_meta(name, json.dumps(value)).result()
     report = read_coverage(folder).report
     assert [(line.cell.topic, line.have, line.target) for line in report.cells if line.target] == [("all", 2, 9)]
+
+
+def test_a_run_without_steering_is_measured_by_what_its_recipe_says(folder: Path) -> None:
+    def kept(**table: object) -> CoverageReport:
+        with SqliteRunStore(folder / "run.db") as store:
+            store.set_meta("coverage_json", json.dumps({"steer": False, **table})).result()
+        return read_coverage(folder).report
+
+    wanted = kept(question_types=["cause"])
+    assert wanted.wanted_by == "recipe"
+    assert {line.cell.question_type for line in wanted.cells if line.target} == {"cause"}
+    assert "targets reached" in "\n".join(coverage_text(folder).splitlines()[:4])
+    assert {gap.have for gap in wanted.gaps} == {0}  # what was written is not what was wanted
+    assert kept(targets="uniform", bands=["hard"]).gaps[0].cell.band == "hard"
+    for table in ({}, {"targets": "table.jsonl"}, {"failures": "failed.jsonl", "question_types": ["cause"]}):
+        assert kept(**table).wanted_by == "shares"
+
+
+def test_what_was_asked_for_a_gap_is_told_by_the_plan_not_by_what_came(folder: Path) -> None:
+    with SqliteRunStore(folder / "run.db") as store:
+        sources = [store.source(id) for id in store.sources()]
+        wanted = {"topic": "rail", "question_type": "cause", "band": "any"}
+        named = {source.id: source.id.partition("-")[0] for source in sources if source is not None}
+        topics = [{"name": name, "terms": []} for name in SUBJECTS]
+        store.set_meta("topics_json", json.dumps({"topics": topics, "of": named, "made_by": "x"}))
+        store.set_meta("targets_json", json.dumps([{"cell": wanted, "target": 5}]))
+        items = [{"planned": {"source": f"rail-{n}.md", "slot": 0, "cell": wanted}} for n in range(4)]
+        items.append({"planned": {"source": "bread-0.md", "slot": 0, "cell": wanted}})
+        plan = {"first": 0, "items": items, "open": 1, "closing": None}
+        plan["gaps"] = [{"cell": wanted, "have": 0, "target": 5, "saturated": False, "vain": 0}]
+        store.event("plan", payload=plan).result()
+    report = read_coverage(folder).report
+    (line,) = [line for line in report.cells if line.target]
+    assert line.asked is not None
+    assert (line.asked.items, line.asked.pending, sum(line.asked.other_type.values())) == (5, 1, 4)
+    assert [advice.cause for advice in report.advice] == ["other_type"]
+    text = coverage_text(folder)
+    assert "5 items asked: " in text
+    assert "not tried" not in text
+    assert (report.batches[0].filled_before, report.batches[0].filled_after) == (0.0, 0.0)
 
 
 def test_a_run_without_anything_yet_can_be_read(tmp_path: Path) -> None:

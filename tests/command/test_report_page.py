@@ -153,6 +153,7 @@ def test_the_page_asks_for_nothing_but_itself(hostile: Path) -> None:
 
 def test_what_a_batch_was_sent_to_and_what_came_of_it_stands_there(hostile: Path) -> None:
     wanted = {Cell(topic=text, question_type="two_step"): 2 for text in HOSTILE[:3]}
+    targets = [{"cell": cell.to_json(), "target": target} for cell, target in wanted.items()]
     before = gaps({}, wanted)
     after = gaps({before[0].cell: 2, before[1].cell: 1}, wanted)
     items = [
@@ -162,14 +163,17 @@ def test_what_a_batch_was_sent_to_and_what_came_of_it_stands_there(hostile: Path
     first = {"first": 0, "items": items, "open": 3, "gaps": [gap.to_json() for gap in before], "closing": None}
     closing = measure(before, after)
     second = {**first, "first": 4, "closing": {**closing.to_json(), "text": str(closing)}}
+    second |= {"open": len(after), "gaps": [gap.to_json() for gap in after]}
     with SqliteRunStore(hostile / "run.db") as store:
+        store.set_meta("targets_json", json.dumps(targets)).result()
         for payload in (first, second):
             store.event("plan", payload=payload).result()
     text = Page(report_page(hostile)).text
     assert "Where each batch was sent" in text
     assert f"1 for two_step questions about {HOSTILE[0]}" in text
     assert "1 left to their documents" in text
-    assert "gaps: 1 closed, 1 narrowed, 1 as before; 0% → 50% of what was wanted there is filled" in text
+    assert "gaps: 1 closed, 1 narrowed, 1 as before; 0% → 50% of all rows wanted are there" in text
+    assert "50% → " in text  # the next batch goes on where the one before ended
 
 
 def test_the_same_run_gives_the_same_page(hostile: Path) -> None:

@@ -86,9 +86,9 @@ def test_a_table_of_targets_is_what_the_run_goes_by(place: Path, autodata: Calla
     recipe, out = write(place, table), place / "run"
     assert autodata("run", recipe, "--out", out).code == 0
     wanted = {(t["cell"]["topic"], t["cell"]["question_type"]): t["target"] for t in meta(out, "targets_json")}
-    assert wanted == {("bread", "two_step"): 9, ("rail", "cause"): 3}
+    assert wanted == {("bread", "two_step"): 3, ("rail", "cause"): 1}
     first = [line["planned"]["cell"] for line in events(out, "plan")[0]["items"]]
-    assert sum(cell is not None and cell["topic"] == "bread" for cell in first) == 9
+    assert [cell["topic"] for cell in first if cell] == ["bread", "rail", "bread", "bread"]
     said = autodata("coverage", out)
     assert "cause" in said.out
 
@@ -157,9 +157,18 @@ def test_files_that_changed_are_another_run(place: Path, autodata: Callable[...,
         ("exploration = 1.5", "exploration"),
         ('bands = ["any"]', "bands"),
         ('colapse = "warn"', "collapse"),
+        ('question_types = ["Two-Step", "two_step"]', "one type in two spellings"),
+        ('question_types = ["cause", " "]', "is no name"),
+        ("policy_bands", "accepts no row that is easy"),
+        ('targets = "empty.jsonl"', "is empty"),
+        ('failures = "torpedo.jsonl"', "no source speaks of any of these 1 failures"),
     ],
 )
 def test_a_wrong_line_is_one_message(place: Path, autodata: Callable[..., Any], line: str, said: str) -> None:
+    (place / "empty.jsonl").write_text("")
+    (place / "torpedo.jsonl").write_text('{"question": "What is the price of a submarine torpedo?"}\n')
+    if line == "policy_bands":
+        line = 'bands = ["easy", "hard"]'
     ended = autodata("run", write(place, line), "--out", place / "run")
     assert ended.code == 1
     assert said in ended.err
@@ -207,3 +216,25 @@ def test_what_an_earlier_run_kept_is_not_asked_again(place: Path, autodata: Call
     said = autodata("run", write(place, 'embedder = "none"\nlibrary = ["runs/*"]'), "--out", place / "three")
     assert said.code == 1
     assert "library needs an embedder" in said.err
+
+
+def test_a_benchmark_in_the_context_is_refused_as_well(place: Path, autodata: Callable[..., Any]) -> None:
+    plain = write(place, "topics = 2")
+    assert autodata("run", plain, "--out", place / "plain").code == 0
+    row = json.loads((place / "plain" / "dataset.jsonl").read_text().splitlines()[0])
+    assert row["context"]
+    (place / "bench.jsonl").write_text(json.dumps({"question": row["context"]}) + "\n")
+    recipe = write(place, 'topics = 2\nevaluation = ["bench.jsonl"]')
+    assert autodata("run", recipe, "--out", place / "run").code == 0
+    rows = [json.loads(line) for line in (place / "run" / "dataset.jsonl").read_text().splitlines()]
+    assert row["context"] not in {other["context"] for other in rows}
+    assert "a text of bench.jsonl:1" in (place / "run" / "refused.jsonl").read_text()
+
+
+def test_keys_that_say_nothing_are_named(place: Path, autodata: Callable[..., Any]) -> None:
+    recipe = write(place, 'steer = false\nquestion_types = ["cause"]\nfailures = "none.jsonl"')
+    said = autodata("check", recipe)
+    assert "question_types, failures say nothing to a run that is not steered" in said.out
+    (place / "targets.jsonl").write_text('{"count": 50}\n')
+    said = autodata("check", write(place, 'topics = 2\ntargets = "targets.jsonl"'))
+    assert "the targets want 50 rows and the run has 12 items; raise examples_per_source" in said.out

@@ -166,7 +166,8 @@ def test_a_batch_goes_where_most_is_lacking_and_to_sources_that_were_used_least(
     assert Counter(one.cell for one in batch) == {
         cell: 2 for cell in CELLS if cell != Cell(topic="rail", question_type="how")
     }
-    assert [one.cell for one in batch[:5]] == [gap.cell for gap in lacking]
+    assert {one.cell for one in batch[:5]} == {gap.cell for gap in lacking}
+    assert {one.cell.topic for one in batch[:3] if one.cell} == {"bread", "rail", "tides"}  # every topic has its turn
     assert all(one.cell is not None and TOPICS.topic_of(one.source) == one.cell.topic for one in batch)
     assert [one.slot for one in batch if one.source == "tides-0"] == [0, 1, 2, 3]
 
@@ -178,8 +179,38 @@ def test_a_share_of_a_batch_explores_far_places_first() -> None:
     assert len(exploring) == 3
     assert exploring[0].source == "rail-5"
     assert all(one.cell is None for one in exploring)
-    assert sum(one.exploring for one in plan(lacking, TOPICS, size=4, exploration=0.01)) == 1
+    explored = [
+        sum(one.exploring for one in plan(lacking, TOPICS, size=4, exploration=0.1, used={"rail-0": before}))
+        for before in range(0, 40, 4)
+    ]
+    assert sum(explored) == 4  # the share holds over batches of any size
     assert not any(one.exploring for one in plan(lacking, TOPICS, size=10, exploration=0))
+
+
+def test_exploring_goes_to_sources_that_were_never_used_before_it_comes_back_to_one() -> None:
+    used: Counter[str] = Counter()
+    for _ in range(len(TOPICS.of)):
+        (one,) = plan((), TOPICS, size=1, exploration=1, used=used, far=["rail-5", "rail-0"])
+        used[one.source] += 1
+    assert set(used.values()) == {1}
+    assert next(iter(used)) == "rail-5"
+
+
+def test_exploring_leaves_topics_alone_in_which_everything_repeats() -> None:
+    batch = plan((), TOPICS, size=20, exploration=1, far=["rail-5"], full={"rail", "tides"})
+    assert {TOPICS.topic_of(one.source) for one in batch} == {"bread"}
+    assert plan((), TOPICS, size=5, full={"rail", "tides", "bread"}) == ()
+
+
+def test_rows_are_shared_out_over_topics_first_and_over_their_cells_then() -> None:
+    cells = grid(TOPICS, [f"type-{n}" for n in range(14)])
+    targets = proportional(cells, {"rail": 32, "bread": 6, "tides": 2}, 20)
+    by_topic: Counter[str] = Counter()
+    for cell, count in targets.items():
+        by_topic[cell.topic] += count
+    assert by_topic == {"rail": 16, "bread": 3, "tides": 1}
+    wanted = [{cell.question_type for cell, n in targets.items() if n and cell.topic == t} for t in ("bread", "tides")]
+    assert wanted[0].isdisjoint(wanted[1])  # a topic with few rows begins where the one before it ended
 
 
 def test_nothing_is_planned_where_tries_repeat_what_exists() -> None:

@@ -6,10 +6,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autodata_core.coverage import Alarm, Cell, Closing, Figures, Topic, TopicMap, coverage_report, gaps, report_text
+from autodata_core.coverage import (
+    Alarm,
+    Asked,
+    Cell,
+    Closing,
+    Course,
+    Figures,
+    Outcome,
+    Topic,
+    TopicMap,
+    coverage_report,
+    gaps,
+    report_text,
+)
 from autodata_core.coverage.advising import KINDS, advise, kinds_text
+from autodata_core.coverage.asking import count_asked
 from autodata_core.coverage.reporting import BatchLine, CoverageReport, Pointed
-from autodata_core.coverage.wording import cell_words, closing_words, figure_lines, pointed_words, short
+from autodata_core.coverage.wording import asked_words, cell_words, closing_words, figure_lines, pointed_words, short
 from autodata_core.records import Example, ReasonKind
 from autodata_core.testing import sample_example
 
@@ -54,6 +68,98 @@ def test_gaps_with_one_cause_are_one_thing_to_do_and_the_largest_comes_first() -
     assert set(found[0].cells) == {other, BREAD}
     assert "by itself" in found[1].text
     assert "steer = true" in advise(gaps({}, {RAIL: 2}), {})[0].text
+
+
+EASY = Cell(topic="rail", question_type="cause", band="easy")
+OTHER = Cell(topic="rail", question_type="definition")
+HARD = Cell(topic="rail", question_type="cause", band="hard")
+
+
+def outcomes() -> list[Outcome]:
+    return [
+        Outcome(wanted=HARD, status="accepted", came=(HARD,)),
+        Outcome(wanted=HARD, status="accepted", came=(RAIL, EASY)),
+        Outcome(wanted=HARD, status="accepted", came=(OTHER,)),
+        Outcome(wanted=HARD, status="refused", came=(OTHER, OTHER), reason="TOO_EASY"),
+        Outcome(wanted=HARD, status="refused", came=(OTHER, RAIL), reason="TOO_EASY"),
+        Outcome(wanted=HARD, status="accepted", came=(HARD,), reason="DUPLICATE"),
+        Outcome(wanted=HARD, status="refused", reason="FORMAT"),
+        Outcome(wanted=HARD, status="skipped"),
+        Outcome(wanted=HARD),
+    ]
+
+
+def test_every_item_that_was_asked_for_a_cell_is_counted_once_by_what_became_of_it() -> None:
+    asked = count_asked(outcomes())[HARD]
+    assert asked == Asked(
+        items=9,
+        kept=1,
+        other_type={"definition": 2},
+        other_band={"easy": 1},
+        skipped=1,
+        refused={"TOO_EASY": 1, "DUPLICATE": 1, "FORMAT": 1},
+        pending=1,
+    )
+    words = asked_words(asked)
+    assert words.startswith("9 items asked: 2 came as definition, ")
+    for part in ("1 came out easy", "1 kept", "1 skipped by the challenger", "1 not readable", "1 not done yet"):
+        assert part in words
+    assert asked_words(Asked()) == "not asked for yet"
+    assert asked_words(Asked(), finished=True) == "no item was asked for it"
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [
+        (Asked(items=4, other_type={"definition": 3}, refused={"FORMAT": 1}), "other_type"),
+        (Asked(items=3, skipped=3), "skipped"),
+        (Asked(items=3, refused={"FORMAT": 2}, skipped=1), "FORMAT"),
+        (Asked(items=3, other_band={"easy": 3}), "other_band"),
+        (Asked(items=2, kept=1, skipped=1), "too_few"),
+        (Asked(items=2, pending=2), "waiting"),
+        (Asked(), "not_asked"),
+    ],
+)
+def test_advice_of_a_steered_run_follows_from_what_became_of_the_items(asked: Asked, expected: str) -> None:
+    (advice,) = advise(gaps({}, {RAIL: 9}), {}, steered=True, asked={RAIL: asked})
+    assert advice.cause == expected
+
+
+def test_a_finished_run_promises_no_batch_and_names_what_took_its_items() -> None:
+    def said(course: Course, asked: Asked) -> str:
+        return advise(gaps({}, {RAIL: 9}), {}, steered=True, asked={RAIL: asked}, course=course)[0].text
+
+    assert "next batch" in said(Course(items=64), Asked())
+    for asked in (Asked(), Asked(items=2, kept=2)):
+        text = said(Course(items=64, finished=True, exploring=32), asked)
+        assert "next batch" not in text
+        assert "64 items of this run are used up. 32 of them were left to their documents: lower exploration" in text
+    full = Course(items=64, finished=True, most_per_source=1, used_up=("rail",))
+    assert "Raise most_per_source" in said(full, Asked(items=1, kept=1))
+
+
+def test_a_report_tells_items_from_questions_and_shares_from_targets() -> None:
+    refusals = [("rail.md#2", None, "FORMAT"), ("rail.md#2", None, "FORMAT")]
+    found = report(
+        1,
+        {RAIL: 4, OTHER: 2},
+        refusals=refusals,
+        steered=True,
+        questions=3,
+        outcomes=[Outcome(wanted=RAIL, status="refused", reason="FORMAT")],
+        course=Course(items=5, done={"accepted": 1, "refused": 1, "skipped": 2}),
+    )
+    text = report_text(found)
+    assert text.startswith(
+        "3 questions tried, 1 kept; 2 not readable.\n4 of 5 items done: 1 kept, 1 refused, 2 skipped"
+    )
+    assert "1 item asked: 1 not readable" in text
+    assert "not asked for yet" in text
+    assert [line.refused for line in found.documents if line.document == "rail.md"] == [2]
+    plain = report_text(report(1))
+    assert "No targets were set." in plain
+    assert "reached" not in plain
+    assert "0 of 1 target reached" in report_text(report(1, wanted_by="recipe"))
 
 
 def test_every_kind_of_refusal_has_words_and_something_to_do() -> None:
@@ -115,6 +221,8 @@ def test_where_a_batch_was_sent_and_what_came_of_it() -> None:
         exploring=2,
         pointed=tuple(Pointed(cell=cell, items=5 - n) for n, cell in enumerate(cells)),
         closing=Closing(closed=(cells[0],), unchanged=(cells[1],), filled_before=0.1, filled_after=0.25),
+        filled_before=0.2,
+        filled_after=0.3,
     )
     assert pointed_words(batch) == [
         "5 for cause questions about t0",
@@ -123,7 +231,9 @@ def test_where_a_batch_was_sent_and_what_came_of_it() -> None:
         "3 for 2 other gaps",
         "2 left to their documents",
     ]
-    assert closing_words(batch) == "gaps: 1 closed, 1 as before; 10% → 25% of what was wanted there is filled"
+    # Of all rows wanted, not of the gaps that happened to be open then: one batch compares with another.
+    assert closing_words(batch) == "gaps: 1 closed, 1 as before; 20% → 30% of all rows wanted are there"
+    assert closing_words(batch.model_copy(update={"filled_before": None})) == "gaps: 1 closed, 1 as before"
     assert closing_words(batch.model_copy(update={"closing": None})) == ""
     text = report_text(report(1).model_copy(update={"batches": (batch,) * 12, "steered": True}))
     assert "  2 earlier ones\n  3. 16 items: 5 for cause questions about t0" in text

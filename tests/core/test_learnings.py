@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from itertools import permutations
 
-from autodata_core.learnings import study
+import pytest
+
+from autodata_core.learnings import Try, count, lessons_from, study
 from autodata_core.records import Candidate, Check, Reason, ReasonKind, Round, Verdict
 
 SECRET = "nine hundred and four lamps stand in the lighthouse ledger"
@@ -77,3 +79,29 @@ def test_at_most_eight_lessons_and_five_items_each() -> None:
     lessons = study(many)
     assert len(lessons) == 8
     assert lessons[0].items == ("it-00", "it-01", "it-02", "it-03", "it-04")
+
+
+OF = {f"it-{n}": (f"doc-{n}.md", f"hash {n}") for n in range(9)}
+
+
+def named(item: str, *types: str, skills: tuple[str, ...] = ()) -> tuple[str, tuple[Try, ...]]:
+    return item, tuple(Try(name, frozenset({EASY}), skills) for name in types)
+
+
+def test_a_name_that_one_source_has_is_told_to_nobody_and_one_of_two_is() -> None:
+    items = [
+        named("it-1", *["tumour of the left lung"] * 6, "two_step", skills=("severance", "reading")),
+        named("it-2", "two_step", skills=("reading",)),
+        named("it-3", *["look_up"] * 4),
+    ]
+    found = count(items, OF, known=["look_up"])
+    assert {name: tries for name, tries in found.tries.items() if name} == {"two_step": 2, "look_up": 4}
+    assert found.skills["two_step", EASY] == ("reading",)
+    assert "tumour" not in str(lessons_from(found))
+    assert count(items).tries["tumour of the left lung"] == 6  # where nobody says whose they are
+
+
+@pytest.mark.parametrize("other", [("doc-1.md#2", "hash 2"), ("copy.md", "hash 1")])
+def test_parts_of_one_document_and_equal_texts_are_one_source(other: tuple[str, str]) -> None:
+    sources = {"it-1": ("doc-1.md#1", "hash 1"), "it-2": other}
+    assert not count([named("it-1", "greylock"), named("it-2", "greylock")], sources).tries

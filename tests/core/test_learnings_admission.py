@@ -8,6 +8,7 @@ import time
 import pytest
 
 from autodata_core.learnings import fault_of, faults_of
+from autodata_core.learnings.borrowing import Owned
 
 SOURCE = """# Aldermoor lighthouse
 
@@ -140,3 +141,43 @@ def test_a_long_document_takes_linear_time() -> None:
     began = time.process_time()
     faults_of(HONEST, [text])
     assert time.process_time() - began < 4
+
+
+ALONE = [
+    Owned(
+        "By then payments rise for informant greylock. the harwell severance plan was agreed. A shop sold lamps.",
+        "a.md",
+    ),
+    Owned("A shop sold lamps on Monday. The ledger was closed in spring.", "b.md"),
+    Owned("The ledger names lamps and the invoices of a shop.", "c.md"),
+]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Ask on the severance plan that was agreed for harwell.",
+        "Informant payments: ask how greylock is paid.",
+        "Questions on an informant are too easy for the weak solver.",
+        "Questions that add up invoices are too easy.",
+        "Questions on SEVERANCE are too easy for the weak solver.",
+    ],
+)
+def test_a_word_that_one_source_has_is_no_advice_for_others(text: str) -> None:
+    assert fault_of(text, ALONE) == "a word of it stands in one source only"
+    assert fault_of(text, [Owned(one.text, "same.md") for one in ALONE]) == "a word of it stands in one source only"
+    twice = [*ALONE, *(Owned(one.text, f"copy of {one.source}") for one in ALONE)]
+    assert fault_of(text, twice) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Questions that double one day are solved at once; combine both days instead.",
+        "Questions about lamps in a ledger are too easy; ask for several steps.",  # words of two sources
+        "Ask when plans were closed and what was agreed by then.",  # everyday words
+        *HONEST,
+    ],
+)
+def test_everyday_words_and_words_of_two_sources_are(text: str) -> None:
+    assert fault_of(text, ALONE) is None

@@ -424,3 +424,37 @@ def test_a_library_is_bounded_and_forgets_the_oldest() -> None:
     assert len(library.entries) == 200
     assert library.entries[-1].evidence[0].run == "r29"
     assert Library.from_json(json.loads(json.dumps(library.to_json()))) == library
+
+
+def test_the_study_role_tells_no_word_and_no_type_of_one_source() -> None:
+    texts = ["the harwell severance plan was agreed in spring.", "A shop sold lamps.", "Lamps were sold twice."]
+    batch = [
+        StudiedItem(
+            item=f"it-{n}",
+            source=Source.create(text, id=f"{n}.md"),
+            rounds=(tried("look_up", EASY), tried("severance" if n == 0 else "look_up", EASY, number=2)),
+        )
+        for n, text in enumerate(texts)
+    ]
+    sources = {one.item: (one.source.id, one.source.sha256) for one in batch}
+    counted = count([(one.item, tries_of(one.rounds, private=[one.source.text])) for one in batch], sources)
+    study = Study(batch="b", items=batch, figures=counted, text="Note.", fence_key=KEY)
+    asked = study_with_model(study).ask
+    assert asked is not None
+    assert {view["question_type"] for view in asked.request.view["failures"]} == {"look_up", ""}
+    told = [note(text="Ask on the severance plan that was agreed."), note(evidence=["it-1", "it-2"])]
+    step = heard({"learnings": [*told, note(question_type="severance", evidence=["it-0"])]}, study)
+    assert [lesson.advice for lesson in step.learnings] == [ADVICE]
+    assert [one.why for one in step.refused] == [
+        "a word of it stands in one source only",
+        "its question type failed nowhere in the batch",
+    ]
+
+
+def test_a_library_tells_no_word_that_one_of_these_sources_has_alone() -> None:
+    kept = Kept((counted_lesson(advice="Ask on the severance plan first."), counted_lesson(question_type="greylock")))
+    library = Library().with_run(kept, domain="d", run="r", recipe="v", at="1")
+    assert len(library.starting("d", ["A shop sold lamps."])[0]) == 2
+    told, refused = library.starting("d", ["the severance plan for greylock.", "A shop sold lamps."])
+    assert told == ()
+    assert len(refused) == 2

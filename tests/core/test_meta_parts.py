@@ -21,7 +21,15 @@ from autodata_core.meta.notes import Step, notes_for
 from autodata_core.meta.notes_page import notes_text
 from autodata_core.meta.objective import Objective
 from autodata_core.meta.population import Member, Population
-from autodata_core.meta.search import SearchSettings, final_report, minibatch, population_before, slot_of, wave_of
+from autodata_core.meta.search import (
+    SearchSettings,
+    compare_at,
+    final_report,
+    minibatch,
+    population_before,
+    slot_of,
+    wave_of,
+)
 from autodata_core.meta.splits import Finalist, SealedSources, split_sources
 from autodata_core.parsing import ReplyFault
 from autodata_core.ports import ModelReply
@@ -509,3 +517,46 @@ def test_the_scripted_world_begins_low_and_its_four_rules_suffice():
     assert rate[0] <= 0.15
     assert rate[1] >= 0.9
     assert all(rule in recipe.challenger for rule in (RULES[name] for name in GOOD))
+
+
+# --- silence ----------------------------------------------------------------------------------------------------------
+
+
+def measured(recipe, source, accepted, *, slot=0, part="test"):
+    return Evaluation(
+        key=f"{recipe}/{source}/{slot}", recipe=recipe, part=part, source=f"s{source}", slot=slot,
+        status="accepted" if accepted else "refused", score=0.8 * accepted, accepted=bool(accepted),
+    )  # fmt: skip
+
+
+FINALIST = Finalist(baseline="b", chosen="c", iterations=1, asked=1)
+
+
+def test_silence_of_the_finalist_counts_as_nothing_and_is_said():
+    before = [measured("b", n, n < 20) for n in range(30)]  # the last ten are refused
+    after = [measured("c", n, True) for n in range(20)]  # and get no answer
+    found = final_report(FINALIST, 30, 1, before, after)
+    assert found.acceptance.gain == 0
+    assert (found.missing, found.silent, found.after.evaluations, found.after.rows) == (10, 10, 30, 20)
+    before = [measured("b", n, n % 2) for n in range(30)]
+    after = [measured("c", n, True) for n in range(30) if n % 2]
+    assert final_report(FINALIST, 30, 1, before, after).p == 1.0
+    assert not final_report(FINALIST, 30, 1, before, after).significant
+    assert "10 of this version count as 0" in notes_text(notes_for(BASE, None, None, final=found))
+
+
+def test_silence_of_the_baseline_is_no_gain():
+    before = [measured("b", n, True) for n in range(15)]
+    after = [measured("c", n, True) for n in range(30)]
+    found = final_report(FINALIST, 30, 1, before, after)
+    assert found.acceptance.gain == 0
+    assert (found.missing, found.silent, found.before.evaluations, found.after.evaluations) == (15, 0, 15, 15)
+
+
+def test_silence_of_a_child_makes_it_no_better():
+    settings = SearchSettings()
+    slot = slot_of(settings, 1, 1)
+    parent = [measured("b", n, n < 10, slot=slot, part="validation") for n in range(20)]
+    child = [measured("c", n, True, slot=slot, part="validation") for n in range(10)]
+    found = compare_at(settings, 1, 1, parent, child)
+    assert (found.sources, found.parent, found.child, found.decision) == (20, 0.4, 0.4, "not better")

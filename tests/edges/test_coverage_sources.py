@@ -234,3 +234,38 @@ def test_a_topic_that_is_one_file_has_its_name_and_others_their_telling_words() 
     other = next(name for name in names if name != "weaving")
     assert {"train", "platform"} <= set(names[other])
     assert not {"price", "euros"} & set(names[other])
+
+
+def test_a_topic_is_named_by_terms_that_most_of_its_sources_have_else_by_its_documents() -> None:
+    subjects = {
+        "bicycles": "The chain of a bicycle wears on the sprocket; water is no grease.",
+        "coffee": "Espresso needs pressure, a grinder and hot water.",
+        "concrete": "Cement sets with gravel while formwork holds it.",
+        "looms": "A shuttle carries the weft through the shed.",
+        "tyres": "Rubber meets asphalt at two bar.",
+    }
+    mixed = [Source.create(text, id=f"notes/{name}.md") for name, text in subjects.items()]
+    (topic,) = topics_of(mixed, count=1).topics
+    assert topic.name == "bicycles, coffee, concrete, …"  # only two of five speak of water
+    german = [f"Der Bäcker und die Bäckerin backen das Brot mit Mehl der Mühle {n}." for n in range(3)]
+    english = [f"The train leaves station {n} with the conductor." for n in range(3)]
+    sources = [Source.create(text, id=f"{n}.md") for n, text in enumerate([*german, *english])]
+    for topic in topics_of(sources, count=2).topics:
+        assert not {"der", "die", "das", "und", "mit"} & {*topic.terms, *topic.name.split(", ")}
+
+
+def test_languages_without_spaces_have_topics_with_short_names_and_the_right_sources() -> None:
+    texts = {
+        "service": "客户服务手册第{}章，说明客户如何联系支持部门。",
+        "contract": "机密合同规定甲方必须支付赔偿款，编号{}。",
+        "phone": "サービスの電話番号は{}です。サービスの案内。",
+        "rail": "รถไฟออกจากสถานีกรุงเทพเวลา{}ทุกวัน",
+    }
+    sources = [Source.create(text.format(n), id=f"{name}-{n}.md") for name, text in texts.items() for n in range(3)]
+    topics = topics_of(sources, count=4)
+    named = {name: {topics.topic_of(f"{name}-{n}.md") for n in range(3)} for name in texts}
+    assert len(set.union(*named.values())) == 4
+    assert named["service"] == {"服务, 手册, 说明"} or named["service"] == {"客户, 服务, 手册"}
+    assert named["contract"] == {"机密, 合同, 规定"}
+    assert "サービス" in next(iter(named["phone"]))
+    assert named["rail"] == {"rail-0, rail-1, rail-2"}  # nobody cuts Thai into words without a dictionary

@@ -7,6 +7,7 @@ import pytest
 from autodata_adapters.coverage import create_steering
 from autodata_core import MemoryStore, Recipe
 from autodata_core.coverage import Cell, CollapseMonitor, Limit
+from autodata_core.errors import RecipeError
 from autodata_core.ports import NoCoverage
 from autodata_core.recipe import EvaluationProtocol, Rules
 from autodata_core.records import Aim, Source
@@ -207,3 +208,35 @@ def test_what_one_item_is_wanted_for_does_not_stay_in_a_checkpointed_thread():
     assert two["example"]["question_type"] == "definition"
     assert two["item"]["aim"] is None
     assert two["item"]["item"] != "it-one"
+
+
+def test_a_steering_of_another_run_is_refused():
+    made = sources()
+    used = steering(made)
+    run(made, world(), steering=used)
+    with pytest.raises(RecipeError, match="planned a run already"):
+        run(made, world(), steering=used)
+    with pytest.raises(RecipeError, match="other sources"):
+        run(made[:3], world(), steering=steering(made))
+
+
+def test_a_run_ends_where_everything_it_could_ask_repeats_what_exists():
+    made = sources(60)
+    models = world()
+    same = {**scripted_candidate(1), "question_type": "definition"}
+    models["challenger"] = ScriptedModel(lambda request: same, name="repeats itself")
+    found, _ = run(made, models, steering=steering(made))
+    assert found.stopped == "saturated"
+    assert sum(found.counts.values()) < 60
+
+
+def test_few_rows_raise_no_alarm():
+    made = sources(16)
+    limits = (Limit(figure="cell_entropy", side="below", warn=2.0, stop=1.5),)
+    few, events = run(made, world(), steering=steering(made), monitor=CollapseMonitor(limits=limits, stops=True))
+    assert few.stopped is None
+    assert not [event for event in events if event["kind"] == "alarm"]
+    many, _ = run(
+        sources(40), world(), steering=steering(sources(40)), monitor=CollapseMonitor(limits=limits, stops=True)
+    )
+    assert many.stopped == "collapse"

@@ -1,4 +1,7 @@
-"""What counts as the same text: case, Unicode form, punctuation and spacing do not, numbers and operators do."""
+"""What counts as the same text: case, Unicode form, punctuation and spacing do not, numbers and operators do.
+
+Nor does it count that a letter was replaced by one that looks the same, or that `what is` was drawn together to `what's`.
+"""
 
 from __future__ import annotations
 
@@ -36,6 +39,16 @@ _EMPHASIS = re.compile(r"(?<![\w)\]*])\*{1,2}(?=[^\s*])|(?<=[^\s*])\*{1,2}(?![\w
 """Stars around words, as in Markdown; a star between two values is a product."""
 _THOUSANDS = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?")
 _INVISIBLE = dict.fromkeys((173, 8203, 8204, 8205, 8288, 65279))
+_CYRILLIC = dict(zip("асеорхуіјѕһԛԝ", "aceopxyijshqw", strict=True))
+_GREEK = dict(zip("αεικνορτυχ", "aeiknoptux", strict=True))
+"""Small letters that look like Latin ones, by script."""
+_LOOKALIKE = {ord(letter): latin for letter, latin in (_CYRILLIC | _GREEK).items()}
+_FOREIGN = re.compile(r"[\u0370-\u03ff\u0400-\u052f]")
+_LATIN = re.compile(r"[a-z]")
+_WORD_LETTERS = re.compile(r"[^\W\d_]+")
+_CYRILLIC_LETTER = re.compile(r"[\u0400-\u052f]")
+_ENDINGS = {"s": "is", "re": "are", "ve": "have", "ll": "will", "d": "would", "m": "am"}
+"""What stands behind the apostrophe of a word that makes sentences; `n't` is a negation and stays."""
 
 
 def tokens(text: str) -> list[str]:
@@ -43,6 +56,8 @@ def tokens(text: str) -> list[str]:
     clean = unicodedata.normalize("NFKC", text).casefold().translate(_INVISIBLE)
     # Once more: folding the case can leave a form that is not normal.
     clean = _EMPHASIS.sub(" ", unicodedata.normalize("NFKC", clean).replace("−", "-"))
+    if _FOREIGN.search(clean):
+        clean = _without_lookalikes(clean)
     found: list[str] = []
     for match in _TOKEN.finditer(clean):
         part = match.group()
@@ -51,8 +66,37 @@ def tokens(text: str) -> list[str]:
             continue
         if _THOUSANDS.fullmatch(part):
             part = part.replace(",", "")
-        found.append(_NUMBER_WORDS.get(part, part.replace("’", "'")))
+        found += _drawn_apart(_NUMBER_WORDS.get(part, part.replace("’", "'")))
     return found
+
+
+def _without_lookalikes(text: str) -> str:
+    """Return a folded text in which no Latin word is written with Cyrillic or Greek letters.
+
+    A word of two scripts is a Latin one if most of its letters are. A word wholly of such letters is Russian where the text has
+    any Cyrillic letter that looks like no Latin one; Greek letters alone are names of quantities and stay.
+    """
+    latin_text = bool(_LATIN.search(text)) and all(
+        letter in _CYRILLIC for letter in _CYRILLIC_LETTER.findall(text)
+    )
+
+    def plain(match: re.Match[str]) -> str:
+        word = match.group()
+        foreign = len(_FOREIGN.findall(word))
+        if not foreign:
+            return word
+        mixed = len(word) > 2 and 2 * len(_LATIN.findall(word)) >= len(word)
+        if mixed or (latin_text and all(letter in _CYRILLIC or letter.isascii() for letter in word)):
+            return word.translate(_LOOKALIKE)
+        return word
+
+    return _WORD_LETTERS.sub(plain, text)
+
+
+def _drawn_apart(word: str) -> list[str]:
+    """Return `what`, `is` for `what's`; possessives of things stay as they are."""
+    stem_of_word, _, ending = word.partition("'")
+    return [stem_of_word, _ENDINGS[ending]] if ending in _ENDINGS and stem_of_word in STOP_WORDS else [word]
 
 
 def fold(text: str) -> str:

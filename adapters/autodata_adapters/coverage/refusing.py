@@ -11,7 +11,7 @@ from autodata_core.ports import CoverageAsk, CoverageMap, CoverageReply
 __all__ = ["KNOWN", "WithoutKnown"]
 
 KNOWN = "known:"
-"""Before file and line in `CoverageReply.nearest`, where a question stands in a file. Its text is not told to anybody."""
+"""Before file and line in `CoverageReply.nearest`, where a question or its context stands in a file; what it says is not told."""
 
 
 @dataclass
@@ -31,7 +31,7 @@ class WithoutKnown:
                 self.map.claim(entry)
 
     def claim(self, ask: CoverageAsk) -> CoverageReply:
-        hit = self.known.find(ask.text)
+        hit = self.known.find(*(text for text in (ask.text, ask.context) if text.strip()))
         if hit is not None:
             return CoverageReply(similarity=1.0, nearest=f"{KNOWN}{hit.where}")
         return self.map.claim(ask)

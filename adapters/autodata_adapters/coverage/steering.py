@@ -12,7 +12,7 @@ from autodata_adapters.coverage.geometry import similarity_matrix, vendi_score
 from autodata_adapters.coverage.hashing import HashingEmbedder
 from autodata_adapters.coverage.targeting import read_failures, read_targets
 from autodata_adapters.coverage.topics import SourceTopics, load_taxonomy, taxonomy_topics, topics_of
-from autodata_core.coverage import Band, Cell, Steering, TopicMap, grid, proportional, tabled, uniform
+from autodata_core.coverage import OTHER, Band, Cell, Steering, TopicMap, grid, key_terms, proportional, tabled, uniform
 from autodata_core.records import Source
 
 __all__ = ["Alike", "FarSources", "create_steering", "create_targets", "create_topics"]
@@ -20,6 +20,8 @@ __all__ = ["Alike", "FarSources", "create_steering", "create_targets", "create_t
 _MOST_FAR = 32
 """Sources that are named; a batch explores fewer."""
 _ALIKE = 500
+_SPOKEN = 0.5
+"""Ours: share of a failure's words that the sources must have between them, or they do not speak of it."""
 
 
 @dataclass
@@ -92,8 +94,8 @@ def create_targets(
         topics: Of the sources.
         sources: The same sources, to find the topic of a failure from its text.
         total: Rows in all.
-        targets: `proportional` to the sources, `uniform`, or a JSONL table; counts of a table are scaled to `total`.
-        failures: JSONL of what the user's model fails at; goes before `targets`.
+        targets: `proportional` to the sources, `uniform`, or a JSONL table, whose counts are rows.
+        failures: JSONL of what the user's model fails at, whose counts are shares of `total`; goes before `targets`.
         types: Question types of the grid; those that a table or failures name come with them.
         bands: Difficulties of the grid; none leaves difficulty out.
         seed: Of the clustering that finds a failure's topic.
@@ -104,8 +106,12 @@ def create_targets(
     lines = None
     if failures is not None:
         finder: list[SourceTopics] = []
+        spoken = {term for source in sources for term in key_terms(source.text)}
 
         def topic_of(text: str) -> str:
+            asked = set(key_terms(text))
+            if len(asked & spoken) < _SPOKEN * len(asked):  # the nearest of topics that are all far away is none
+                return OTHER
             if topics.made_by.startswith("taxonomy"):
                 return taxonomy_topics(topics.topics, [Source.create(text, id="failure")]).of["failure"]
             if not finder:
@@ -119,7 +125,7 @@ def create_targets(
     if lines is not None:
         named = [line.question_type for line in lines if line.question_type != "any"]
         cells = grid(topics, dict.fromkeys([*types, *named]), bands)
-        return tabled(cells, lines, total)
+        return tabled(cells, lines, total if failures is not None else None)
     cells = grid(topics, types, bands)
     return uniform(cells, total) if targets == "uniform" else proportional(cells, topics.sizes(), total)
 

@@ -8,7 +8,8 @@ import re
 import tomllib
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from fractions import Fraction
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -37,13 +38,38 @@ cent cents dollars eur euro euros usd two three four five six seven eight nine t
 """
 _AMOUNTS = frozenset(_AMOUNT_WORDS.split())
 """Ours: words of every subject with figures in it. They help to cluster, but name nothing."""
+_FUNCTION_WORDS = """
+aber als auch auf aus bei bis das dass dem den der des die durch ein eine einem einen einer eines für hat ich ist kann mit nach nicht
+noch nur oder ohne sich sie sind und unter vom von vor war werden wird zum zur über
+aux avec ces cette dans des dont elle elles entre est et été être ils les leur leurs mais ont par pas pour plus que qui sans ses son
+sont sous sur une
+como con del desde donde ella ellos entre era esta este fue hay las los más muy para pero por porque que sin sobre son sus una uno
+alla alle anche che chi come dal dalla degli dei del della delle gli nel nella non più può quando sono tra uno
+aan als bij dat deze die dit door een het hij maar met naar niet nog ook onder over tot uit van voor wordt zijn
+ao aos até das dos ela ele mais mas muito não nas nos pela pelo são sem seu sua também uma
+"""
+_SENTENCE = frozenset(_FUNCTION_WORDS.split())
+"""Words that make sentences in German, French, Spanish, Italian, Dutch, Portuguese; those of English are no key terms anyway.
+They help to cluster, since they tell languages apart, but name nothing."""
+_SHARED = Fraction(1, 2)
+"""Ours: a topic is named by a term only where so many of its sources have it; else its name would be true of one of them."""
+_NAMED_BY = 3
+_HAN = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]+")
+_KATAKANA = re.compile(r"[\u30a1-\u30fa\u30fc]{2,12}")
+_UNSPACED = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff]+")
+"""Thai, Lao, Burmese and Khmer: without a dictionary nobody finds the words in them."""
+_NO_SPACES = re.compile(rf"[\u3040-\u30ff]|{_HAN.pattern}|{_UNSPACED.pattern}")
+_PIECE = 3
+"""Signs of such a script that are compared."""
 
 
 class SourceTopics:
     """Clusters of sources, which take up more sources as they come. Not safe from many threads.
 
     Words are weighted by how few sources have them, vectors are clustered by mini-batches, and a cluster is named by the
-    terms that tell it from the others. The same sources in the same order and one seed give the same topics.
+    terms that tell it from the others and that at least half of its sources have; where there are none, by its documents.
+    Chinese and Japanese are cut into pairs of signs, scripts that nobody can cut into words name nothing. The same sources in
+    the same order and one seed give the same topics.
 
     Args:
         count: Topics; None for about the square root of half the sources, at most 40.
@@ -61,7 +87,7 @@ class SourceTopics:
         if count is not None and count < 1:
             raise RecipeError(f"[coverage] topics is a number from 1 or a taxonomy file, got {count!r}.")
         self._count, self._seed = count, seed
-        self._version = f"clusters-v2 scikit-learn/{sklearn.__version__} seed/{seed}"
+        self._version = f"clusters-v3 scikit-learn/{sklearn.__version__} seed/{seed}"
         self._model: Any = None
         self._directions: Any = None
         self._spread: Counter[str] = Counter()
@@ -69,6 +95,8 @@ class SourceTopics:
         self._cluster_terms: list[Counter[str]] = []
         self._uses: list[Counter[str]] = []
         self._of: dict[str, int] = {}
+        self._pairs: Counter[str] = Counter()
+        """Pairs of Chinese characters that are likely words: they stand at an even place of their clause."""
         self._names: list[Topic] = []
 
     def learn(self, sources: Sequence[Source]) -> TopicMap:
@@ -81,6 +109,7 @@ class SourceTopics:
         if new:
             labels = self._fit(terms)
             for source, found, label in zip(new, terms, labels, strict=True):
+                self._pairs.update(_even_pairs(source.text))
                 self._of[source.id] = label
                 self._cluster_terms[label].update(dict.fromkeys(found, 1))
                 self._uses[label].update(found)
@@ -153,8 +182,11 @@ class SourceTopics:
 
         return math.log((1 + self._sources) / (1 + self._spread[term])) + (1 if self._spread[term] > 1 else 0)
 
+    def _all_uses(self, term: str) -> int:
+        return sum(uses[term] for uses in self._uses)
+
     def _name(self) -> list[Topic]:
-        """Name each cluster by the terms that many of its sources have and few others; one document by its file."""
+        """Name each cluster by terms that most of its sources have and few others; one document by its file."""
         sizes = Counter(self._of.values())
         documents = _whole_documents(self._of)
         named: list[Topic] = []
@@ -165,15 +197,33 @@ class SourceTopics:
                 term: n / inside - (self._spread[term] - n) / max(1, self._sources - inside)
                 for term, n in counts.items()
             }
-            # What two sources share tells more than what one says; where little is shared, the rest helps to name.
+            # What two sources share tells more than what one says; where little is shared, the rest helps to find others.
             alone = {term: inside > 1 and counts[term] < 2 for term in scores}
             uses = self._uses[label]
-            terms = _telling(sorted(scores, key=lambda term: (alone[term], -scores[term], -uses[term], term)))
-            name = documents.get(label) or ", ".join(terms[:3]) or f"topic {label + 1}"
+            first = {term: n if _HAN.fullmatch(term) else 0 for n, term in enumerate(counts)}
+            words = [term for term in scores if not first[term] or 2 * self._pairs[term] >= self._all_uses(term)]
+            terms = _telling(
+                sorted(words, key=lambda term: (alone[term], -scores[term], -uses[term], first[term], term))
+            )
+            true = [term for term in terms if counts[term] >= _SHARED * inside and not alone[term] and scores[term] > 0]
+            name = (
+                documents.get(label)
+                or ", ".join(true[:_NAMED_BY])
+                or _by_documents([source for source, where in self._of.items() if where == label])
+                or f"topic {label + 1}"
+            )
             name = name if name not in taken else f"{name} ({label + 1})"
             taken.add(name)
             named.append(Topic(name=name, terms=terms))
         return named
+
+
+def _by_documents(sources: Sequence[str]) -> str:
+    """Return the names of a few documents, for sources that share no term: `bicycles, coffee, concrete, …`."""
+    found = Counter(PurePosixPath(document_of(source)).stem for source in sources)
+    names = [name for name, _ in sorted(found.items(), key=lambda pair: (-pair[1], pair[0])) if name]
+    shown = ", ".join(name[: _NAME_CHARS // _NAMED_BY - 2] for name in names[:_NAMED_BY])
+    return f"{shown}, …" if len(names) > _NAMED_BY else shown
 
 
 def _whole_documents(of: Mapping[str, int]) -> dict[int, str]:
@@ -194,10 +244,10 @@ def _whole_documents(of: Mapping[str, int]) -> dict[int, str]:
 
 
 def _telling(ranked: Sequence[str]) -> tuple[str, ...]:
-    """Return the first few terms that name a subject: one of singular and plural, and no amounts or times of day."""
+    """Return the first few terms that name a subject: one of singular and plural, no amounts, no pieces of words."""
     found: dict[str, str] = {}
     for term in ranked:
-        if term not in _AMOUNTS:
+        if term not in _AMOUNTS and term not in _SENTENCE and not _UNSPACED.search(term):
             found.setdefault(stem(term), term)
     return tuple(found.values())[:_TERMS]
 
@@ -314,4 +364,28 @@ def _folded(text: str) -> str:
 
 def _terms(text: str) -> Counter[str]:
     known = set(key_terms(text))
-    return Counter(word for word in _folded(text).split() if word in known)
+    words = _folded(text).split()
+    if not _NO_SPACES.search(text):
+        return Counter(word for word in words if word in known)
+    return Counter(part for word in words for part in _parts(word, known))
+
+
+def _even_pairs(text: str) -> Iterator[str]:
+    """Yield pairs of Chinese characters from the start of each clause: most words have two, so these often are words."""
+    for run in _HAN.findall(text):
+        yield from (run[at : at + 2] for at in range(0, len(run) - 1, 2))
+
+
+def _parts(word: str, known: set[str]) -> Iterator[str]:
+    """Yield what a word between spaces is counted as; of a script without spaces it is a clause, not a word.
+
+    Chinese characters go in pairs, katakana as it stands; hiragana mostly makes sentences. Other scripts go in short pieces.
+    """
+    if not _NO_SPACES.search(word):
+        yield from (word,) if word in known else ()
+        return
+    for run in _HAN.findall(word):
+        yield from (run[at : at + 2] for at in range(len(run) - 1))
+    yield from _KATAKANA.findall(word)
+    for run in _UNSPACED.findall(word):
+        yield from (run[at : at + _PIECE] for at in range(len(run) - _PIECE + 1))
