@@ -39,9 +39,8 @@ class OptimizeContext(AutodataContext):
     splits: Splits | None = None
     settings: SearchSettings = field(default_factory=SearchSettings)
     log: SearchLog = field(default_factory=MemoryLog)
-    seen_before: int | None = None
-    """Test sources that were train or validation sources of the search whose version this one begins with, by number; None
-    where it begins with no version of a search, or it is not known."""
+    split_note: str = ""
+    """What is known of test sources that an earlier search read, for the notes."""
     budget: Budget | None = None
     """The one that the models keep within, so that enough is left for the test."""
     ask: bool = False
@@ -122,7 +121,10 @@ class Turn:
         """Return the notes of a version with who measured and who wrote; `last` is for the one that the search ends with."""
         models = self.context.ports.models
         writers: dict[str, str] = {role: models[role].identity.name for role in _WRITERS if role in models}
-        return notes_for(recipe, parent, outcome, protocol=self.rules.protocol, writers=writers, **last)
+        note = self.context.split_note
+        return notes_for(
+            recipe, parent, outcome, protocol=self.rules.protocol, writers=writers, split_note=note, **last
+        )
 
     def under(self, recipe: Recipe) -> Rules:
         return Rules(recipe, self.rules.protocol)

@@ -16,7 +16,8 @@ from autodata_adapters.coverage import (
     read_texts,
     topics_of,
 )
-from autodata_adapters.exports import ORIGIN, human_rows, made_row, write_parquet
+from autodata_adapters.coverage.folding import fold
+from autodata_adapters.exports import ORIGIN, human_rows, made_lines, made_row, write_parquet
 from autodata_adapters.stores import SqliteRunStore, write_jsonl
 from autodata_cli.reporting import open_finished_run
 from autodata_core.coverage import Mixed, TopicMap, mix
@@ -70,6 +71,10 @@ class Exported:
     checked: int | None = None
     """Texts of evaluation sets that every row was compared with; None where none was given."""
     removed: tuple[tuple[Row, Hit], ...] = field(default=())
+    not_human: int = 0
+    """Rows of the file of people that a run made, this one or another; they were left out."""
+    unchecked: tuple[str, ...] = ()
+    """Evaluation files that the run's recipe names, where none was given here."""
 
     @property
     def human(self) -> int:
@@ -88,7 +93,8 @@ def export_rows(job: Export) -> Exported:
     with open_finished_run(job.folder) as store:
         rows: list[Row] = [example.to_json() for example in store.examples()]
         topics = _Topics.of(store) if job.human is not None and job.by == "topic" else None
-    people: list[Row] = [] if job.human is None else list(human_rows(job.human, job.mapping))
+        named = json.loads(store.get_meta("coverage_json") or "{}").get("evaluation") or []
+    people, not_human = _people(job, rows)
     if job.human is not None:
         rows = [made_row(row) for row in rows]
     known = _known(job.evaluation)
@@ -104,7 +110,8 @@ def export_rows(job: Export) -> Exported:
     _write(job, mixed.rows if mixed else rows)
     if known is not None:  # also when there is nothing to say, so that no list of an earlier export stays
         write_jsonl(job.removed_path, (_removal(row, hit) for row, hit in removed))
-    return Exported(job, len(rows), mixed, None if known is None else len(known), removed)
+    unchecked = () if job.evaluation else tuple(str(name) for name in named)
+    return Exported(job, len(rows), mixed, None if known is None else len(known), removed, not_human, unchecked)
 
 
 def export_text(done: Exported) -> str:
@@ -113,6 +120,13 @@ def export_text(done: Exported) -> str:
     whole = done.made + done.human
     shown = f": {done.made} made, {done.human} human ({_percent(done.human, whole)})" if done.mixed else ""
     lines = [f"{whole} rows in {job.out}{shown}", *_mixture(done)]
+    if done.not_human:
+        lines.append(f"{done.not_human} rows of {job.human} were left out: a run made them, so they are not human")
+    if done.unchecked:
+        names = ", ".join(short(name, 60) for name in done.unchecked[:_SHOWN])
+        lines.append(
+            f"not compared with evaluation sets. The recipe of this run names {names}: give them with --evaluation"
+        )
     if done.checked is not None:
         lines.append(
             f"{len(done.removed)} rows taken out, after {done.checked:,} texts of evaluation sets were compared"
@@ -121,6 +135,16 @@ def export_text(done: Exported) -> str:
         lines += [f"  and {len(done.removed) - _SHOWN} more"] if len(done.removed) > _SHOWN else []
         lines += [f"  all of them: {job.removed_path}"] if done.removed else []
     return "\n".join(lines)
+
+
+def _people(job: Export, rows: Sequence[Row]) -> tuple[list[Row], int]:
+    """Return the rows that people wrote, and how many of their file a run made."""
+    if job.human is None:
+        return [], 0
+    ids, asked = {str(row["id"]) for row in rows}, {fold(row["question"]) for row in rows}
+    told = human_rows(job.human, job.mapping, made_ids=ids)
+    people: list[Row] = [row for row in told if fold(row["question"]) not in asked]
+    return people, len(made_lines(job.human, ids)) + len(told) - len(people)
 
 
 def _mixture(done: Exported) -> list[str]:

@@ -314,7 +314,7 @@ def optimize(
     ] = None,
     concurrency: Annotated[int | None, typer.Option(min=1, max=1024, help="Evaluations in flight at once.")] = None,
 ) -> None:
-    """Search a better recipe, and measure it once on sources that no decision saw. Options go before [optimize]."""
+    """Search a better recipe, and measure it once on unseen sources. Options count before the recipe's table "optimize"."""
     from autodata_cli.optimizing import Optimize, ask_on_terminal, optimize_recipe, result_text
     from autodata_cli.workspace import open_workspace
 

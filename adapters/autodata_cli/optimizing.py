@@ -23,16 +23,17 @@ from autodata_adapters.models import create_model
 from autodata_adapters.models.prices import price_of
 from autodata_adapters.optimizers import StoredLog
 from autodata_adapters.stores import RunLock, SqliteRunStore, open_run
-from autodata_adapters.stores.recipes import RecipeRegistry
+from autodata_adapters.stores.recipes import RecipeRegistry, was_read
+from autodata_cli.recipes import folder_of
 from autodata_cli.workspace import Prices, Workspace
 from autodata_core.budget import Budget
 from autodata_core.calls import JournaledModel
-from autodata_core.errors import AutodataError, BudgetError
+from autodata_core.errors import AutodataError, BudgetError, StoreError
 from autodata_core.meta.gate import GateAnswer
 from autodata_core.meta.harness import read_texts
 from autodata_core.meta.notes import ReleaseNotes
 from autodata_core.meta.search import FinalReport, SearchSettings
-from autodata_core.meta.splits import split_sources
+from autodata_core.meta.splits import Splits, split_sources
 from autodata_core.ports import Model
 from autodata_core.prompts import visible
 from autodata_core.recipe import Recipe
@@ -111,6 +112,7 @@ def optimize_recipe(job: Optimize) -> OptimizeResult:
         job.budget.usd, job.budget.calls, job.budget.tokens = usd, table.calls, table.tokens
         job.budget.spent = store.spent()
         registry = RecipeRegistry(folder.path)
+        split_note = _note_split(workspace, splits, registry)
         context = OptimizeContext(
             models={
                 role: JournaledModel(
@@ -125,6 +127,7 @@ def optimize_recipe(job: Optimize) -> OptimizeResult:
             settings=job.settings,
             log=log,
             budget=job.budget,
+            split_note=split_note,
             ask=job.ask is not None,
             on_version=_keeper(registry),
             on_event=job.on_event,
@@ -156,13 +159,41 @@ def optimize_recipe(job: Optimize) -> OptimizeResult:
     return result
 
 
+def _note_split(workspace: Workspace, splits: Splits, registry: RecipeRegistry) -> str:
+    """Keep which sources this search reads; return what is to be said of test sources that an earlier one has read."""
+    mine = (*splits.train, *splits.validation)
+    origin = folder_of(workspace.file.recipe, workspace.base_dir)
+    if origin is None:
+        registry.keep_read(mine)
+        return ""
+    before = RecipeRegistry(origin).read()
+    registry.keep_read(mine, before or ())
+    if before is None:
+        return (
+            "It began with a version of another search, which kept no list: how many of these test sources that one read is not "
+            "known."
+        )
+    known = {source.id for source in mine}
+    test = [source for source in workspace.sources.sources if source.id not in known]
+    seen = sum(was_read(source, before) for source in test)
+    said = f"It began with a version of another search, in which {seen} of its {len(test)} test sources were read or decided by"
+    return f"{said}: the texts it began with were found with their help." if seen else f"{said}."
+
+
 def _bind(job: Optimize, store: SqliteRunStore) -> None:
     """Tie the folder to recipe, protocol, sources and settings; what may grow is not part of it."""
     rules, sources = job.workspace.rules, job.workspace.sources.sources
     parts = {"optimize": fingerprint(job.settings.bound().to_json())}
     parts |= {f"model {role}": fingerprint(m.to_json()) for role, m in rules.protocol.models.items()}
     source_hash = fingerprint([[s.id, s.sha256] for s in sources])
-    store.bind(rules.recipe.version, rules.protocol.hash, source_hash, json.dumps(rules.recipe.to_json()), parts)
+    try:
+        store.bind(rules.recipe.version, rules.protocol.hash, source_hash, json.dumps(rules.recipe.to_json()), parts)
+    except StoreError as error:
+        # The store speaks of data-set runs, which can be forked; a search is bound to what it began with.
+        said = str(error).partition(" Undo the change")[0]
+        raise StoreError(
+            f"{said} Undo the change to go on with it, or choose another folder for a new search."
+        ) from error
     if store.get_meta("fence_key") is None:
         run = "opt-" + fingerprint([rules.recipe.version, rules.protocol.hash, source_hash])[:16]
         store.set_meta("run_id", run).result()

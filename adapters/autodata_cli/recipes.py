@@ -13,7 +13,7 @@ from autodata_core.prompts import visible
 from autodata_core.ready import READY
 from autodata_core.recipe import Recipe
 
-__all__ = ["diff_text", "list_text", "notes_of", "recipe_text", "roll_back", "start_of"]
+__all__ = ["diff_text", "folder_of", "list_text", "notes_of", "recipe_text", "roll_back", "start_of"]
 
 
 def start_of(name: str | None, base_dir: Path) -> Recipe | None:
@@ -24,13 +24,18 @@ def start_of(name: str | None, base_dir: Path) -> Recipe | None:
     """
     if name is None or name in READY:
         return None
-    folder, _, version = name.partition("@")
-    place = base_dir / folder
-    if not (place / "recipes").is_dir():
+    _, _, version = name.partition("@")
+    place = folder_of(name, base_dir)
+    if place is None or not (place / "recipes").is_dir():
         raise RecipeError(
             f"recipe = {name!r} is no folder with recipes, and no shipped one. Shipped: {', '.join(READY)}."
         )
     return RecipeRegistry(place).load(version or "head")
+
+
+def folder_of(name: str | None, base_dir: Path) -> Path | None:
+    """Return the folder of the search that a recipe file starts from, None where it starts from none."""
+    return None if name is None or name in READY else base_dir / name.partition("@")[0]
 
 
 def list_text(folder: Path) -> str:

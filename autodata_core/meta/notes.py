@@ -92,6 +92,8 @@ class ReleaseNotes(Record):
     """From the baseline to this version, for the one that the search ended with: the test measures all of them together."""
     whole_diff: StrictStr = ""
     """Against the baseline; empty where that is the parent."""
+    split_note: StrictStr = ""
+    """What is known of test sources that an earlier search read, where this one begins with a version of one."""
     by: StrictStr = ""
     said: StrictStr = ""
     measurer: Measurer | None = None
@@ -112,6 +114,7 @@ def notes_for(
     baseline: Recipe | None = None,
     steps: Sequence[Step] = (),
     writers: Mapping[str, str] | None = None,
+    split_note: str = "",
 ) -> ReleaseNotes:
     """Return the notes of a version.
 
@@ -125,6 +128,7 @@ def notes_for(
         baseline: The same: what the test compared it with.
         steps: The same: the changes from the baseline to it, the oldest first.
         writers: By role: who analysed and who proposed.
+        split_note: What is known of test sources that an earlier search read.
     """
     made = {} if outcome is None else {
         "iteration": outcome.iteration,
@@ -153,6 +157,7 @@ def notes_for(
         final=final,
         tried=dict(sorted((tried or {}).items())),
         writers=dict(sorted((writers or {}).items())),
+        split_note=split_note,
         **made,
     )
 

@@ -62,8 +62,9 @@ def _status(notes: ReleaseNotes) -> list[str]:
         gain = final.acceptance
         if final.significant and gain.gain > 0:
             return [
-                f"**A gain is shown on sources that no decision saw:** acceptance {final.baseline_accepted:.0%} before, "
-                f"{final.chosen_accepted:.0%} after. Read what could regress before it is put to use."
+                "**A gain is shown on sources that no decision saw:** acceptance "
+                f"{final.baseline_accepted:.0%} before, {final.chosen_accepted:.0%} after. "
+                "Read what could regress before it is put to use."
             ]
         if final.significant:
             return ["**Worse on sources that no decision saw.** Do not use it; the baseline stays in force."]
@@ -138,6 +139,7 @@ def _effect(notes: ReleaseNotes) -> list[str]:
     lines: list[str] = []
     if notes.final is not None:
         lines += _on_test(notes.final)
+        lines += ["", notes.split_note] if notes.split_note else []
     elif notes.parent is not None:
         lines.append("Test: not measured for this version; only the one that a search ends with is.")
     found = notes.comparison
@@ -200,11 +202,11 @@ def _measured(notes: ReleaseNotes) -> list[str]:
     lines = [_how(notes.measurer)] if notes.measurer else ["Nothing is known of what measured."]
     if notes.tried:
         how = ", ".join(f"{count} {name}" for name, count in notes.tried.items())
+        tried = sum(notes.tried.values())
         lines.append(
-            f"- The search tried {sum(notes.tried.values())} changes: {how}. A change joins only when an exact paired test "
-            f"on validation says so; one without effect does less than one time in twenty. That holds for each change: of "
-            f"{sum(notes.tried.values())} without any effect up to {_by_chance(sum(notes.tried.values()))} may join by chance, and "
-            "only the test tells."
+            f"- The search tried {tried} changes: {how}. A change joins only when an exact paired test on validation says so; "
+            f"one without effect does less than one time in twenty. That holds for each change by itself: of {tried} without any "
+            f"effect up to {_by_chance(tried)} may join by chance on average, and only the test tells."
         )
     if notes.final is not None:
         lines.append(

@@ -195,4 +195,9 @@ def optimizing_models() -> dict[Role, ScriptedModel]:
         "analyzer": _analyzer,
         "implementer": _implementer,
     }
-    return {role: ScriptedModel(script, name=f"scripted/{role}") for role, script in scripts.items()}
+    return {role: ScriptedModel(_probed(script), name=f"scripted/{role}") for role, script in scripts.items()}
+
+
+def _probed(script: Callable[[ModelRequest], Any]) -> Callable[[ModelRequest], Any]:
+    """Return the script with an answer to a call that shows it nothing, such as the one of `autodata check`."""
+    return lambda request: script(request) if request.view else "4"

@@ -108,6 +108,31 @@ def test_human_rows_have_their_share_in_every_topic_and_say_so(folder: Path, aut
     assert again.read_bytes() != out.read_bytes()
 
 
+def test_made_rows_among_those_of_people_are_left_out_and_counted(folder: Path, autodata: Callable[..., Any]) -> None:
+    mixed, human = folder / "mixed.jsonl", people(folder / "people.jsonl", 9, 9)
+    autodata("export", folder, "--out", mixed, "--human", human, "--share", "0.2", "--by", "none")
+    told = read(mixed)
+    asked = next(row["question"] for row in told if row["origin"] == "made")
+    with mixed.open("a") as file:
+        file.write(json.dumps({"question": asked.upper() + "??", "answer": "x"}) + "\n")
+    out = folder / "again.jsonl"
+    said = autodata("export", folder, "--out", out, "--human", mixed, "--share", "0.2", "--by", "none")
+    assert f"13 rows of {mixed} were left out: a run made them, so they are not human" in said.out
+    assert Counter(row["origin"] for row in read(out)) == {"made": 12, "human": 3}
+
+
+def test_evaluation_files_that_the_recipe_names_and_nobody_compared_are_said(
+    folder: Path, autodata: Callable[..., Any]
+) -> None:
+    with SqliteRunStore(folder / "run.db") as store:
+        store.set_meta("coverage_json", json.dumps({"evaluation": ["bench*.jsonl"]})).result()
+    out, bench = folder / "rows.jsonl", people(folder / "bench.jsonl", 1, 0)
+    said = autodata("export", folder, "--out", out)
+    assert "The recipe of this run names bench*.jsonl: give them with --evaluation" in said.out
+    said = autodata("export", folder, "--out", out, "--evaluation", bench)
+    assert "not compared" not in said.out
+
+
 def test_too_few_human_rows_are_said_with_what_the_share_is(folder: Path, autodata: Callable[..., Any]) -> None:
     out, human = folder / "mixed.jsonl", people(folder / "people.jsonl", 1, 9)
     said = autodata("export", folder, "--out", out, "--human", human, "--share", "0.5")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +15,9 @@ from autodata_adapters.coverage.conformance import embeddings_checks, measure_em
 from autodata_adapters.coverage.embedders import NamedEmbedder
 from autodata_core.errors import StoreError
 from autodata_core.ports import CoverageAsk
+from autodata_core.recipe import Recipe
+from autodata_core.records import Source
+from autodata_core.testing import scripted_models
 
 pytest.importorskip("sklearn")
 
@@ -103,6 +107,22 @@ def test_a_vector_store_in_the_place_of_chroma_keeps_the_questions() -> None:
         )
         assert again.claim(ask("d/r1", "what do 3 TICKETS cost in total")).nearest == "a/r1"
     assert len(store.get_by_ids(["b/r1", "d/r1"])) == 2
+
+
+def test_the_documented_way_to_a_vector_store_of_ones_own_runs() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "coverage.md").read_text(encoding="utf-8")
+    blocks = [part.split("```")[0] for part in page.split("```python\n")[1:]]
+    (block,) = [block for block in blocks if "VectorStoreCoverage(" in block]
+    space: dict[str, Any] = {
+        "my_embeddings": Hashed(),
+        "recipe": Recipe.for_domain("math_objects"),
+        "sources": [Source.create("Tank A holds 3 litres and tank B holds 4.", id="tanks.md")],
+        "models": scripted_models(),
+    }
+    exec(block, space)
+    assert len(space["result"].examples) == 1
+    kept = space["store"].store
+    assert {entry["metadata"]["source"] for entry in kept.values()} == {"tanks.md"}
 
 
 def test_vectors_of_two_embedders_are_not_mixed_in_a_store() -> None:

@@ -25,6 +25,7 @@ from autodata_adapters.coverage import (
     topics_of,
     vendi_score,
 )
+from autodata_adapters.coverage.folding import tokens
 from autodata_core.coverage import TargetLine
 from autodata_core.errors import RecipeError
 from autodata_core.records import Source
@@ -175,6 +176,29 @@ def test_a_rephrased_item_is_found_by_vectors_and_a_changed_number_is_not() -> N
     assert (hit.where, hit.how, str(hit)) == ("gsm.jsonl:7", "vectors", "gsm.jsonl:7 (similarity 1.00)")
     assert known.find("What do four child tickets cost in total?") is None
     assert len(known) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("What's the boiling point of water (1 atm)?", True),
+        ("Whаt is thе bоiling pоint оf wаter аt 1 аtm?", True),
+        ("Whατ is τhe bοiling pοinτ of wατer at 1 atm?", True),
+        ("What's the boiling point of water (2 atm)?", False),
+        ("Какова температура кипения воды при 1 атм?", False),
+    ],
+)
+def test_letters_that_look_alike_and_words_drawn_together_hide_no_item(text: str, found: bool) -> None:
+    known = KnownTexts(EMBEDDER)
+    known.add({"bench:1": "What is the boiling point of water at 1 atm?"})
+    assert (known.find(text) is not None) is found
+
+
+def test_only_latin_words_lose_their_lookalikes() -> None:
+    assert tokens("Какой сор у воды, рак?") == ["какой", "сор", "у", "воды", "рак"]
+    assert tokens("the density ρ and the rate α of 5 μm") == ["the", "density", "ρ", "and", "the", "rate", "α", "of", "5", "μm"]
+    assert tokens("a bаd cоре") == ["a", "bad", "cope"]
+    assert tokens("the dog's, it isn't, they've, let's") == ["the", "dog's", "it", "isn't", "they", "have", "let's"]
 
 
 def test_what_was_removed_is_reported(tmp_path: Path) -> None:

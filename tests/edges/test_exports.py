@@ -8,7 +8,7 @@ from pathlib import Path
 import autodata_test_worlds as w
 import pytest
 
-from autodata_adapters.exports import human_rows, made_row, write_parquet
+from autodata_adapters.exports import human_rows, made_lines, made_row, write_parquet
 from autodata_core.errors import RecordError, StoreError
 
 pq = pytest.importorskip("pyarrow.parquet")
@@ -81,3 +81,19 @@ def test_rows_of_people_stand_in_one_table_with_made_ones(tmp_path: Path) -> Non
     found = pq.read_table(tmp_path / "rows.parquet").to_pylist()
     assert [one["origin"] for one in found] == ["made", "human"]
     assert (found[1]["scores"], found[1]["verdict"], found[1]["question"]) == (None, None, "q")
+
+
+def test_rows_that_a_run_made_are_no_rows_of_people(tmp_path: Path) -> None:
+    exact = row("exact")
+    path = written(
+        tmp_path / "mixed.jsonl",
+        {"question": "Who asks?", "answer": "A person.", "origin": "human"},
+        {"question": "Who made this?", "answer": "A run.", "origin": " Made "},
+        exact,  # exported without people, so without an origin
+        {"question": "Known by its id.", "answer": "a", "id": "ex-1"},
+        {"question": "What is not said?", "answer": "b"},
+    )
+    assert made_lines(path) == {2, 3}
+    assert made_lines(path, {"ex-1"}) == {2, 3, 4}
+    assert [one["question"] for one in human_rows(path, made_ids={"ex-1"})] == ["Who asks?", "What is not said?"]
+    assert human_rows(written(tmp_path / "made.jsonl", exact)) == []

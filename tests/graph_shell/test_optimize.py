@@ -297,3 +297,43 @@ def test_the_graph_can_be_seen_and_run_without_an_event_loop():
     }  # fmt: skip
     context, _ = context_for(40, **{**QUICK, "iterations": 0})
     assert graph.invoke({}, context=context)["report"]["sources"] == len(context.parts.test)
+
+
+def test_a_limit_under_which_nothing_can_be_measured_is_refused_before_anything_is_paid():
+    context, _ = context_for(40, **{**QUICK, "max_evaluations": 10})
+    with pytest.raises(RecipeError, match="max_evaluations = 10 is too small"):
+        run(context)
+    assert not context.log.evaluations()
+    test = context.settings.evaluations_of_test(len(context.parts.test))
+    need = test + context.settings.evaluations_of_wave(len(context.parts.validation)) + 2
+    context, _ = context_for(40, **{**QUICK, "max_evaluations": need})
+    run(context)
+    assert len(context.log.evaluations()) <= need
+
+
+def test_what_models_claim_repeats_no_passage_of_a_source_in_notes_and_later_prompts():
+    passage = "Every reading was taken at noon and entered by hand in the log of the station"
+
+    def propose(request):
+        return {**all_good(request), "what": f"Add rules. {passage}.", "why": passage, "could_regress": passage}
+
+    analyzer = {"causes": [{"cause": f"{passage}.", "items": [], "evidence": "", "rule": ""}], "advice": ""}
+    models = {**quick_models(), "implementer": ScriptedModel(propose, name="p")}
+    models["analyzer"] = ScriptedModel(lambda request: analyzer, name="a")
+    context, meter = context_for(48, models, **{**QUICK, "iterations": 1})
+    run(context)
+    (outcome,) = context.log.outcomes()
+    assert outcome.result == "joined"
+    assert passage not in outcome.line() + str(outcome.causes) + outcome.why + outcome.could_regress
+    assert "[16 words of a source]" in outcome.what
+    assert passage not in str([(n.change, n.learned, n.why, n.could_regress) for n in meter.versions.values()])
+
+
+def test_a_person_sees_the_counted_failures_and_a_refused_question():
+    context, _ = context_for(40, quick_models(), **QUICK)
+    context.ask = True
+    waiting = run(context, saver=strict(InMemorySaver()))["__interrupt__"][0]
+    counted = waiting.value["counted"]
+    assert counted["items"] == 2
+    assert sum(counted["failures"].values()) > 0
+    assert counted["shown"][0]["question"]

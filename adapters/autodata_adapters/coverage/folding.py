@@ -76,9 +76,7 @@ def _without_lookalikes(text: str) -> str:
     A word of two scripts is a Latin one if most of its letters are. A word wholly of such letters is Russian where the text has
     any Cyrillic letter that looks like no Latin one; Greek letters alone are names of quantities and stay.
     """
-    latin_text = bool(_LATIN.search(text)) and all(
-        letter in _CYRILLIC for letter in _CYRILLIC_LETTER.findall(text)
-    )
+    latin_text = bool(_LATIN.search(text)) and all(letter in _CYRILLIC for letter in _CYRILLIC_LETTER.findall(text))
 
     def plain(match: re.Match[str]) -> str:
         word = match.group()

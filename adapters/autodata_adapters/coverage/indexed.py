@@ -68,6 +68,10 @@ class IndexedCoverage:
     def __len__(self) -> int:
         return len(self._entries)
 
+    def __bool__(self) -> bool:
+        """Return that there is a map: one without entries is no missing one, as `coverage or …` would take it."""
+        return True
+
     def preload(self, entries: Sequence[CoverageAsk]) -> None:
         """Know exactly these entries, and make the index on disk hold exactly these.
 

@@ -19,6 +19,8 @@ __all__ = ["Alike", "FarSources", "create_steering", "create_targets", "create_t
 
 _MOST_FAR = 32
 """Sources that are named; a batch explores fewer."""
+_LOOKED_AT = 20_000
+"""Characters of a source that questions are compared with here; a longer document is better cut (`chunk_tokens`)."""
 _ALIKE = 500
 _SPOKEN = 0.5
 """Ours: share of a failure's words that the sources must have between them, or they do not speak of it."""
@@ -42,7 +44,7 @@ class FarSources:
         import numpy as np
 
         if self._vectors is None:
-            self._vectors = self._embedder.embed_matrix([source.text for source in self.sources])
+            self._vectors = self._embedder.embed_matrix([source.text[:_LOOKED_AT] for source in self.sources])
             self._nearest = np.zeros(len(self.sources), np.float32)
         new = questions[self._looked_at :]
         self._looked_at = len(questions)

@@ -39,14 +39,13 @@ cent cents dollars eur euro euros usd two three four five six seven eight nine t
 _AMOUNTS = frozenset(_AMOUNT_WORDS.split())
 """Ours: words of every subject with figures in it. They help to cluster, but name nothing."""
 _FUNCTION_WORDS = """
-aber als auch auf aus bei bis das dass dem den der des die durch ein eine einem einen einer eines für hat ich ist kann mit nach nicht
-noch nur oder ohne sich sie sind und unter vom von vor war werden wird zum zur über
-aux avec ces cette dans des dont elle elles entre est et été être ils les leur leurs mais ont par pas pour plus que qui sans ses son
-sont sous sur une
-como con del desde donde ella ellos entre era esta este fue hay las los más muy para pero por porque que sin sobre son sus una uno
-alla alle anche che chi come dal dalla degli dei del della delle gli nel nella non più può quando sono tra uno
-aan als bij dat deze die dit door een het hij maar met naar niet nog ook onder over tot uit van voor wordt zijn
-ao aos até das dos ela ele mais mas muito não nas nos pela pelo são sem seu sua também uma
+aber als auch auf aus bei bis das dass dem den der des die durch ein eine einem einen einer eines für hat ich ist kann
+mit nach nicht nur oder ohne sich sie sind und unter vom von vor war werden wird zum zur über aux avec ces cette dans
+des dont elle elles entre est et été être ils les leur leurs mais ont par pas pour plus que qui sans ses son sont sous
+sur une como con del desde donde ella ellos entre era esta este fue hay las los más muy para pero por porque que sin
+sobre son sus una uno alla alle anche che chi come dal dalla degli dei del della delle gli nel nella non più può
+quando sono tra uno aan als bij dat deze die dit door een het hij maar met naar niet nog ook onder over tot uit van
+voor wordt zijn ao aos até das dos ela ele mais mas muito não nas nos pela pelo são sem seu sua também uma noch
 """
 _SENTENCE = frozenset(_FUNCTION_WORDS.split())
 """Words that make sentences in German, French, Spanish, Italian, Dutch, Portuguese; those of English are no key terms anyway.

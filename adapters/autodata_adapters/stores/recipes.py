@@ -1,6 +1,7 @@
 """Recipe versions in files: one JSON a version under its hash, its release notes beside it, and which one is in force.
 
     recipes/HEAD.json            the version in force, and every move of it with its reason
+    recipes/READ.json            which sources were read to find them, as hashes
     recipes/<version>.json       the recipe; the name is its hash and is checked
     recipes/<version>.notes.json the notes as figures       recipes/<version>.md   the same for people
 
@@ -11,7 +12,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,13 +20,15 @@ from typing import Any
 
 from autodata_core.crashpoints import crashpoint
 from autodata_core.errors import RecordError, StoreError
+from autodata_core.learnings.counting import document_of
 from autodata_core.meta.notes import ReleaseNotes
 from autodata_core.meta.notes_page import notes_text
 from autodata_core.recipe import Recipe
+from autodata_core.records import Source, fingerprint
 
-__all__ = ["Move", "RecipeRegistry"]
+__all__ = ["Move", "RecipeRegistry", "was_read"]
 
-_SHORTEST = 6
+_SHORTEST = 4
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,27 @@ class RecipeRegistry:
         _write(self.folder / "HEAD.json", _json({"version": recipe.version, "moves": entries}))
         return True
 
+    def keep_read(self, sources: Iterable[Source], before: Iterable[str] = ()) -> None:
+        """Keep which sources the search reads or decides by, and those that the searches before it did."""
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        names = {name for source in sources for name in _names_of(source)}
+        _write(self.folder / "READ.json", _json({"sources": sorted(names | set(before))}))
+
     # --- reading ---
+
+    def read(self) -> frozenset[str] | None:
+        """Return the hashes of the sources that were read to find these versions, None where nobody kept them.
+
+        Raises:
+            StoreError: They cannot be read.
+        """
+        path = self.folder / "READ.json"
+        if not path.is_file():
+            return None
+        try:
+            return frozenset(map(str, json.loads(path.read_text("utf-8"))["sources"]))
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            raise StoreError(f"{path} cannot be read: {error}.") from error
 
     def versions(self) -> tuple[str, ...]:
         """Return every version by the iteration that made it, the baseline first.
@@ -177,6 +200,16 @@ class RecipeRegistry:
 
 def _json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, indent=2) + "\n"
+
+
+def was_read(source: Source, read: frozenset[str]) -> bool:
+    """Return whether a source, its document or its text is among those that were read."""
+    return not read.isdisjoint(_names_of(source))
+
+
+def _names_of(source: Source) -> tuple[str, str]:
+    """Return the hashes of a source's text and document."""
+    return source.sha256, fingerprint(["document", document_of(source.id)])
 
 
 def _now() -> str:
