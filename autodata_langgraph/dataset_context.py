@@ -12,7 +12,7 @@ from typing import Any
 from autodata_core.coverage import CollapseMonitor, Digest, Planned, Steering, digest_of
 from autodata_core.errors import RecipeError, shorten
 from autodata_core.item import ItemState, item_id
-from autodata_core.learnings import Figures, StudiedItem, Try, count, estimate_tokens, tries_of
+from autodata_core.learnings import Figures, SharedNames, StudiedItem, Try, count, estimate_tokens, tries_of
 from autodata_core.ports import MemoryStore, RecordStore
 from autodata_core.recipe import Recipe, Rules
 from autodata_core.records import Aim, ReasonKind, Source
@@ -62,6 +62,8 @@ class DatasetContext(AutodataContext):
     _planned: list[Assignment] = field(default_factory=list, init=False, repr=False)
     _tried: dict[str, tuple[Try, ...]] = field(default_factory=dict, init=False, repr=False)
     """What was tried for finished items; each is read once, whatever the number of batches."""
+    _names: SharedNames = field(default_factory=SharedNames, init=False, repr=False)
+    """Of types and skills, which may be told to others."""
     _states: dict[str, ItemState] = field(default_factory=dict, init=False, repr=False)
     """Finished items of the batch in hand."""
     _alarms: set[tuple[str, str]] = field(default_factory=set, init=False, repr=False)
@@ -148,9 +150,9 @@ class DatasetContext(AutodataContext):
             if assignment.item not in self._tried and (found := self.studied(assignment)) is not None:
                 known = rules.domain.question_types
                 self._tried[found.item] = tries_of(found.rounds, private=[found.source.text], known=known)
-        sources = {a.item: (a.source.id, a.source.sha256) for a in listed}
+                self._names.add(found.source, self._tried[found.item])
         done = ((a.item, self._tried[a.item]) for a in listed if a.item in self._tried)
-        return count(done, sources, rules.domain.question_types)
+        return count(done, self._names, rules.domain.question_types)
 
     def end_batch(self, batch: Sequence[Assignment]) -> dict[str, Any]:
         """Take up what a batch gave, and return it for the event that lets a later process go on from here."""
@@ -198,6 +200,8 @@ class DatasetContext(AutodataContext):
             self._learn(Digest.from_json(digest) for digest in ended.get("digests", ()))
             for item, tries in ended.get("tries", {}).items():
                 self._tried[item] = tuple(_try_from_json(one) for one in tries)
+        for assignment in self._planned:
+            self._names.add(assignment.source, self._tried.get(assignment.item, ()))
 
     def _take(self, event: Mapping[str, Any]) -> None:
         for line in event["items"]:

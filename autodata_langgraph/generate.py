@@ -114,13 +114,13 @@ async def agenerate(
     rules = Ports(models=ported, verifiers=verifiers).measured(rules)
     context = DatasetContext(
         models=ported,
-        coverage=coverage or NoCoverage(),
+        coverage=NoCoverage() if coverage is None else coverage,
         verifiers=verifiers,
         run=run_id(rules, made, examples_per_source),
         fence_key=fence_key or secrets.token_hex(16),
         sources=made,
-        store=store or MemoryStore(),
-        progress=progress or Progress(),
+        store=MemoryStore() if store is None else store,
+        progress=Progress() if progress is None else progress,
         examples_per_source=examples_per_source,
         concurrency=concurrency,
         learn=learn,

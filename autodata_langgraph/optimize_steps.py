@@ -14,7 +14,7 @@ from langgraph.types import interrupt
 
 from autodata_core.errors import RecipeError
 from autodata_core.item import ItemState
-from autodata_core.learnings import Learning, count, lessons_from, tries_of
+from autodata_core.learnings import Learning, SharedNames, count, lessons_from, tries_of
 from autodata_core.meta.asking import Analysis, analyzer_request, implementer_request, read_analysis, read_proposal
 from autodata_core.meta.comparing import Comparison
 from autodata_core.meta.counting import Failure, counts_of, failures_of, shown_failures
@@ -165,9 +165,13 @@ async def implement(turn: Turn) -> dict[str, Any]:
 def _learned(turn: Turn, states: Sequence[ItemState]) -> tuple[Learning, ...]:
     """Return what code counts in a minibatch. It goes to other sources, so no name of a type or skill is taken from its own."""
     known = turn.rules.recipe.domain.question_types
-    texts = {source.id: source.text for source in turn.context.parts.train}
-    tried = [(s.item, tries_of(s.history, private=[texts[s.source_id]], known=known)) for s in states]
-    return lessons_from(count(tried, {s.item: (s.source_id, s.source_sha256) for s in states}, known))
+    sources = {source.id: source for source in turn.context.parts.train}
+    shared, tries = SharedNames(), {}
+    for state in states:
+        source = sources[state.source_id]
+        tries[state.item] = tries_of(state.history, private=[source.text], known=known)
+        shared.add(source, tries[state.item])
+    return lessons_from(count(tries.items(), shared, known))
 
 
 def _propose(turn: Turn, job: Job, child: Recipe, before: Sequence[str]) -> None:

@@ -50,7 +50,7 @@ def joined(trial: tuple[str, int]) -> bool:
         rules = Rules(Recipe.from_json({**rules.recipe.to_json(), "challenger": text}), rules.protocol)
     shares = Shares(train=0.2, validation=0.4, test=0.4)
     settings = SearchSettings(
-        iterations=1, concurrent_iterations=1, minibatch=1, controls=0, test_repeats=1, seed=1000 + seed, shares=shares
+        iterations=1, concurrent_iterations=1, minibatch=1, controls=2, test_repeats=1, seed=1000 + seed, shares=shares
     )
     writer = ScriptedModel(changes_nothing, name="scripted/implementer")
     context, _ = search(rules, settings, 48, implementer=writer)

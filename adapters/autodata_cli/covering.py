@@ -147,14 +147,15 @@ def read_coverage(folder: Path) -> Coverage:
         table = json.loads(kept["coverage_json"] or "{}")
         topics = TopicMap.from_json(json.loads(kept["topics_json"])) if kept["topics_json"] else _topics(sources, rows)
         steered_by = _kept_targets(kept["targets_json"])
-        said = steered_by or _said_targets(topics, sources, table, max(items, len(rows)))
+        steered = kept["targets_json"] is not None  # also by targets that are all 0
+        said = steered_by if steered else _said_targets(topics, sources, table, max(items, len(rows)))
         places = Places.of(topics, said)
         course = _course(store, plans, table, topics)
         outcomes = list(outcomes_of(plans, store.finished_items(), {s.id: s for s in sources}, places))
     near = json.loads(kept["protocol_json"])["near_duplicate"] if kept["protocol_json"] else _NEAR_DUPLICATE
     rows = [places.respelled(row) for row in rows]
     tries = list(tries_of(claims, places, near))
-    targets = said or _targets(topics, claims, rows, max(items, len(rows)))
+    targets = said if said or steered else _targets(topics, claims, rows, max(items, len(rows)))
     seen = _Vectors.of(sources, rows)
     monitor = _monitor(rows, sources, json.loads(kept["human_json"] or "[]"))
     varied = monitor.figures(_per_topic(rows, targets, topics))
@@ -164,9 +165,9 @@ def read_coverage(folder: Path) -> Coverage:
         targets,
         tries=tries,
         refusals=refusals_of(refused, claims, places, near),
-        steered=bool(steered_by),
-        wanted_by="targets" if steered_by else "recipe" if said else "shares",
-        outcomes=outcomes,
+        steered=steered,
+        wanted_by="targets" if steered else "recipe" if said else "shares",
+        outcomes=outcomes if plans else None,
         course=course,
         questions=questions_of(claims, refused, len(rows)),
         saturation=saturation(tries),

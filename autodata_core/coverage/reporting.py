@@ -161,7 +161,7 @@ def coverage_report(
     refusals: Iterable[tuple[str, Cell | None, str]] = (),
     steered: bool = False,
     wanted_by: Literal["targets", "recipe", "shares"] | None = None,
-    outcomes: Iterable[Outcome] = (),
+    outcomes: Iterable[Outcome] | None = None,
     course: Course | None = None,
     questions: int | None = None,
     batches: Sequence[BatchLine] = (),
@@ -183,7 +183,7 @@ def coverage_report(
             be read.
         steered: Batches were planned from the gaps.
         wanted_by: See `CoverageReport`; None takes targets for a steered run and shares for another.
-        outcomes: Of each item that was asked for a cell.
+        outcomes: Of each item that was asked for a cell; None where items are not asked for cells.
         course: How far the run is.
         questions: Replies that should be a question, with those that never came to be compared; None for as many as `tries`.
         batches: Those, in order.
@@ -212,9 +212,9 @@ def coverage_report(
         refused_of[source] += 1
         if cell is not None:
             refused_in.setdefault(cell.pair, Counter())[kind] += 1
-    asked = count_asked(outcomes)
+    asked = None if outcomes is None else count_asked(outcomes)
     lines = [
-        line.model_copy(update={"refused": dict(_of(refused_in, line.cell)), "asked": _asked(asked, line, steered)})
+        line.model_copy(update={"refused": dict(_of(refused_in, line.cell)), "asked": _asked(asked, line)})
         for line in lines
     ]
     lacking = gaps(counts, targets, saturated_cells(saturation))
@@ -229,7 +229,7 @@ def coverage_report(
         cells=tuple(lines),
         gaps=lacking,
         refused=dict(refused),
-        advice=advise(lacking, why, steered=steered, asked=asked or None, course=course),
+        advice=advise(lacking, why, steered=steered, asked=asked, course=course),
         steered=steered,
         wanted_by=wanted_by or ("targets" if steered else "shares"),
         course=course or Course(),
@@ -277,9 +277,9 @@ def _of(refused: Mapping[Cell, Counter[str]], wanted: Cell) -> Counter[str]:
     return sum((counts for cell, counts in refused.items() if pair.holds(cell)), Counter())
 
 
-def _asked(asked: Mapping[Cell, Asked], line: CellLine, steered: bool) -> Asked | None:
-    """Return what was asked for a cell; a steered run that asked nothing for a target says so with zeros."""
-    return asked.get(line.cell, Asked() if steered and line.target and asked else None)
+def _asked(asked: Mapping[Cell, Asked] | None, line: CellLine) -> Asked | None:
+    """Return what was asked for a cell; where nothing was asked for a target, that is said with zeros."""
+    return None if asked is None else asked.get(line.cell, Asked() if line.target else None)
 
 
 def _documents(

@@ -136,6 +136,8 @@ def gap_lines(report: CoverageReport) -> list[tuple[str, ...]]:
         line = known.get(gap.cell)
         if line is not None and line.asked is not None:
             found = asked_words(line.asked, report.course.finished)
+            if line.tried and not line.asked.items:  # questions that were left to their documents
+                found += f"; {_count(line.tried, 'question')} came to lie there"
         else:
             against = kinds_text(line.refused, 2) if line else ""
             found = f"{line.tried} tried" if line and line.tried else "not tried"

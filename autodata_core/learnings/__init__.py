@@ -5,7 +5,7 @@ A learning never holds text of a source or of a question, so it can go into anot
 
 from autodata_core.learnings.admitting import fault_of, faults_of
 from autodata_core.learnings.asking import Refused, StudiedItem, Study, StudyStep, study_with_model
-from autodata_core.learnings.counting import Figures, Try, count, lessons_from, study, tries_of
+from autodata_core.learnings.counting import Figures, SharedNames, Try, count, lessons_from, study, tries_of
 from autodata_core.learnings.keeping import Kept, keep, select
 from autodata_core.learnings.library import Library, LibraryEntry
 from autodata_core.learnings.record import Learning, Retired, StudySettings, estimate_tokens
@@ -18,6 +18,7 @@ __all__ = [
     "LibraryEntry",
     "Refused",
     "Retired",
+    "SharedNames",
     "StudiedItem",
     "Study",
     "StudySettings",

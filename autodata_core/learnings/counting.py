@@ -15,12 +15,13 @@ from autodata_core.lazily import lazy
 from autodata_core.learnings.admitting import fault_of
 from autodata_core.learnings.borrowing import Owned
 from autodata_core.learnings.record import ADVICE, Confidence, Learning
-from autodata_core.records import Candidate, ReasonKind, Round
+from autodata_core.records import Candidate, ReasonKind, Round, Source
 
 __all__ = [
     "MIN_SHARE",
     "MIN_TRIES",
     "Figures",
+    "SharedNames",
     "Try",
     "count",
     "document_of",
@@ -114,22 +115,40 @@ def tries_of(rounds: Iterable[Round], *, private: Collection[str] = (), known: C
     return tuple(found)
 
 
+class SharedNames:
+    """Names of types and skills that questions of two sources have; parts of one document (`id#n`) and equal texts are one."""
+
+    def __init__(self) -> None:
+        self._shared: set[str] = set()
+        self._seen: dict[str, tuple[set[str], set[str]]] = {}
+
+    def add(self, source: Source, tried: Iterable[Try]) -> None:
+        """Take up the questions of one item."""
+        for name in {n for one in tried for n in (one.question_type, *one.skills)} - self._shared:
+            documents, texts = self._seen.setdefault(name, (set(), set()))
+            documents.add(document_of(source.id))
+            texts.add(source.sha256)
+            if min(len(documents), len(texts)) >= _MIN_SOURCES:
+                self._shared.add(name)
+                del self._seen[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._shared
+
+
 def count(
-    items: Iterable[tuple[str, Iterable[Try]]],
-    sources: Mapping[str, tuple[str, str]] | None = None,
-    known: Collection[str] = (),
+    items: Iterable[tuple[str, Iterable[Try]]], shared: SharedNames | None = None, known: Collection[str] = ()
 ) -> Figures:
     """Return the figures of many items; their order does not matter.
 
     Args:
         items: By id: the questions that were tried.
-        sources: By item: id and hash of its source. With it, a name of a type or skill that the questions of one source only
-            have is not counted by name; parts of one document (`id#n`) and equal texts are one source.
+        shared: Names that may be told; a question of another type is not counted. None where names are not checked.
         known: Types that the domain names; these are always counted.
     """
     listed = [(item, tuple(tried)) for item, tried in items]
-    if sources is not None:
-        listed = _told(listed, sources, frozenset(known))
+    if shared is not None:
+        listed = [(item, _told(tried, shared, known)) for item, tried in listed]
     tries: Counter[str] = Counter()
     failed: Counter[tuple[str, ReasonKind]] = Counter()
     evidence: dict[tuple[str, ReasonKind], set[str]] = {}
@@ -151,32 +170,13 @@ def count(
     )
 
 
-def _told(
-    items: Sequence[tuple[str, tuple[Try, ...]]], sources: Mapping[str, tuple[str, str]], known: Collection[str]
-) -> list[tuple[str, tuple[Try, ...]]]:
-    """Return the tries under names that two sources share: one of a type that only one source has is left out."""
-    documents: dict[str, set[str]] = {}
-    texts: dict[str, set[str]] = {}
-    for item, tried in items:
-        id, sha256 = sources[item]
-        for name in {n for one in tried for n in (one.question_type, *one.skills)}:
-            documents.setdefault(name, set()).add(document_of(id))
-            texts.setdefault(name, set()).add(sha256)
-
-    def shared(name: str) -> bool:
-        return min(len(documents[name]), len(texts[name])) >= _MIN_SOURCES
-
-    return [
-        (
-            item,
-            tuple(
-                one._replace(skills=tuple(skill for skill in one.skills if shared(skill)))
-                for one in tried
-                if one.question_type in known or shared(one.question_type)
-            ),
-        )
-        for item, tried in items
-    ]
+def _told(tried: Sequence[Try], shared: SharedNames, known: Collection[str]) -> tuple[Try, ...]:
+    """Return the tries under names that may be told."""
+    return tuple(
+        one._replace(skills=tuple(skill for skill in one.skills if skill in shared))
+        for one in tried
+        if one.question_type in known or one.question_type in shared
+    )
 
 
 def document_of(source_id: str) -> str:

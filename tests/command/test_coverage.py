@@ -147,6 +147,14 @@ def test_a_run_without_steering_is_measured_by_what_its_recipe_says(folder: Path
         assert kept(**table).wanted_by == "shares"
 
 
+def test_a_run_steered_by_targets_that_are_all_zero_has_no_gaps_and_is_not_called_unsteered(folder: Path) -> None:
+    with SqliteRunStore(folder / "run.db") as store:
+        store.set_meta("targets_json", "[]").result()
+    report = read_coverage(folder).report
+    assert (report.steered, report.gaps, report.wanted_by) == (True, (), "targets")
+    assert "not steered" not in coverage_text(folder)
+
+
 def test_what_was_asked_for_a_gap_is_told_by_the_plan_not_by_what_came(folder: Path) -> None:
     with SqliteRunStore(folder / "run.db") as store:
         sources = [store.source(id) for id in store.sources()]

@@ -156,6 +156,9 @@ def test_a_report_tells_items_from_questions_and_shares_from_targets() -> None:
     assert "1 item asked: 1 not readable" in text
     assert "not asked for yet" in text
     assert [line.refused for line in found.documents if line.document == "rail.md"] == [2]
+    left = report_text(report(1, {RAIL: 4}, steered=True, outcomes=[], course=Course(items=1, finished=True)))
+    assert "no item was asked for it; 1 question came to lie there" in left
+    assert "next batch" not in left
     plain = report_text(report(1))
     assert "No targets were set." in plain
     assert "reached" not in plain

@@ -6,8 +6,8 @@ from itertools import permutations
 
 import pytest
 
-from autodata_core.learnings import Try, count, lessons_from, study
-from autodata_core.records import Candidate, Check, Reason, ReasonKind, Round, Verdict
+from autodata_core.learnings import SharedNames, Try, count, lessons_from, study
+from autodata_core.records import Candidate, Check, Reason, ReasonKind, Round, Source, Verdict
 
 SECRET = "nine hundred and four lamps stand in the lighthouse ledger"
 
@@ -81,7 +81,12 @@ def test_at_most_eight_lessons_and_five_items_each() -> None:
     assert lessons[0].items == ("it-00", "it-01", "it-02", "it-03", "it-04")
 
 
-OF = {f"it-{n}": (f"doc-{n}.md", f"hash {n}") for n in range(9)}
+def of(id: str, text: str, *items: tuple[str, tuple[Try, ...]], shared: SharedNames | None = None) -> SharedNames:
+    """Return the names that are shared, with those of the items of one source."""
+    shared = SharedNames() if shared is None else shared
+    for _, tries in items:
+        shared.add(Source.create(text, id=id), tries)
+    return shared
 
 
 def named(item: str, *types: str, skills: tuple[str, ...] = ()) -> tuple[str, tuple[Try, ...]]:
@@ -94,14 +99,26 @@ def test_a_name_that_one_source_has_is_told_to_nobody_and_one_of_two_is() -> Non
         named("it-2", "two_step", skills=("reading",)),
         named("it-3", *["look_up"] * 4),
     ]
-    found = count(items, OF, known=["look_up"])
+    shared = SharedNames()
+    for item, tries in items:
+        of(f"{item}.md", f"Text of {item}.", (item, tries), (item, tries), shared=shared)
+    found = count(items, shared, known=["look_up"])
     assert {name: tries for name, tries in found.tries.items() if name} == {"two_step": 2, "look_up": 4}
     assert found.skills["two_step", EASY] == ("reading",)
     assert "tumour" not in str(lessons_from(found))
     assert count(items).tries["tumour of the left lung"] == 6  # where nobody says whose they are
 
 
-@pytest.mark.parametrize("other", [("doc-1.md#2", "hash 2"), ("copy.md", "hash 1")])
-def test_parts_of_one_document_and_equal_texts_are_one_source(other: tuple[str, str]) -> None:
-    sources = {"it-1": ("doc-1.md#1", "hash 1"), "it-2": other}
-    assert not count([named("it-1", "greylock"), named("it-2", "greylock")], sources).tries
+@pytest.mark.parametrize(
+    ("id", "text", "told"),
+    [("doc-1.md#2", "Other.", False), ("copy.md", "One.", False), ("doc-2.md", "Other.", True)],
+)
+def test_parts_of_one_document_and_equal_texts_are_one_source(id: str, text: str, told: bool) -> None:
+    items = [named("it-1", "greylock"), named("it-2", "greylock")]
+    shared = of(id, text, items[1], shared=of("doc-1.md#1", "One.", items[0]))
+    assert bool(count(items, shared).tries) is told
+
+
+def test_a_name_that_was_shared_before_is_told_of_a_batch_with_one_source() -> None:
+    shared = of("b.md", "B.", named("it-2", "sum"), shared=of("a.md", "A.", named("it-1", "sum")))
+    assert count([named("it-3", "sum")], shared).tries["sum"] == 1

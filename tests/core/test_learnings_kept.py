@@ -11,6 +11,7 @@ from autodata_core.learnings import (
     Kept,
     Learning,
     Library,
+    SharedNames,
     StudiedItem,
     Study,
     StudySettings,
@@ -436,8 +437,11 @@ def test_the_study_role_tells_no_word_and_no_type_of_one_source() -> None:
         )
         for n, text in enumerate(texts)
     ]
-    sources = {one.item: (one.source.id, one.source.sha256) for one in batch}
-    counted = count([(one.item, tries_of(one.rounds, private=[one.source.text])) for one in batch], sources)
+    shared = SharedNames()
+    tries = {one.item: tries_of(one.rounds, private=[one.source.text]) for one in batch}
+    for one in batch:
+        shared.add(one.source, tries[one.item])
+    counted = count(tries.items(), shared)
     study = Study(batch="b", items=batch, figures=counted, text="Note.", fence_key=KEY)
     asked = study_with_model(study).ask
     assert asked is not None

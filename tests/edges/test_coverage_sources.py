@@ -196,7 +196,18 @@ def test_letters_that_look_alike_and_words_drawn_together_hide_no_item(text: str
 
 def test_only_latin_words_lose_their_lookalikes() -> None:
     assert tokens("Какой сор у воды, рак?") == ["какой", "сор", "у", "воды", "рак"]
-    assert tokens("the density ρ and the rate α of 5 μm") == ["the", "density", "ρ", "and", "the", "rate", "α", "of", "5", "μm"]
+    assert tokens("the density ρ and the rate α of 5 μm") == [
+        "the",
+        "density",
+        "ρ",
+        "and",
+        "the",
+        "rate",
+        "α",
+        "of",
+        "5",
+        "μm",
+    ]
     assert tokens("a bаd cоре") == ["a", "bad", "cope"]
     assert tokens("the dog's, it isn't, they've, let's") == ["the", "dog's", "it", "isn't", "they", "have", "let's"]
 

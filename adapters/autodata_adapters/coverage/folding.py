@@ -66,7 +66,10 @@ def tokens(text: str) -> list[str]:
             continue
         if _THOUSANDS.fullmatch(part):
             part = part.replace(",", "")
-        found += _drawn_apart(_NUMBER_WORDS.get(part, part.replace("’", "'")))
+        if "'" in part or "’" in part:
+            found += _drawn_apart(part.replace("’", "'"))
+        else:
+            found.append(_NUMBER_WORDS.get(part, part))
     return found
 
 
