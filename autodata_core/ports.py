@@ -25,6 +25,8 @@ from autodata_core.records import (
 )
 
 __all__ = [
+    "KNOWN",
+    "LIBRARY",
     "Answer",
     "Ask",
     "ControlAsk",
@@ -81,6 +83,12 @@ class ModelReply(Record):
     """Why there is no reply (timeout, server error, …) after every retry; None when one came."""
     created: StrictStr = ""
     """UTC time the reply came, ISO 8601; empty when nobody noted it."""
+
+
+KNOWN = "known:"
+"""Begins `CoverageReply.nearest`, before file and line, where a question or its context stands in a file."""
+LIBRARY = "library:"
+"""Begins `CoverageReply.nearest` where a question was kept by an earlier run."""
 
 
 class CoverageReply(Record):

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, StrictBool, StrictFloat, StrictInt, StrictStr, ValidationError, field_validator
 
+from autodata_core.coverage import fold_type
 from autodata_core.domains import Domain
 from autodata_core.errors import RecipeError, shorten
 from autodata_core.lazily import lazy
@@ -139,7 +140,7 @@ class CoverageTable(Record):
     def _told_apart(cls, names: tuple[str, ...]) -> tuple[str, ...]:
         seen: dict[str, str] = {}
         for name in names:
-            folded = "".join(c for c in name.casefold() if c.isalnum())
+            folded = fold_type(name)
             if not folded:
                 raise ValueError(f"{name!r} is no name")
             if folded in seen:

@@ -8,7 +8,7 @@ from autodata_core.gates import admitted, check_kinds, refusals
 from autodata_core.item import ItemState, Step
 from autodata_core.learnings import Learning, select
 from autodata_core.parsing import ReplyFault, Skip, parse_candidate, parse_quality, reply_schema
-from autodata_core.ports import ControlAsk, ControlReply, CoverageAsk, CoverageReply
+from autodata_core.ports import KNOWN, LIBRARY, ControlAsk, ControlReply, CoverageAsk, CoverageReply
 from autodata_core.prompts import render_challenger, render_check
 from autodata_core.recipe import Recipe
 from autodata_core.records import Attempt, Candidate, Reason, ReasonKind, Round, fingerprint
@@ -173,9 +173,9 @@ def _coverage(turn: Turn, state: ItemState, candidate: Candidate) -> Step:
     if answer.nearest is not None and answer.similarity >= turn.rules.protocol.near_duplicate:
         own = answer.nearest.startswith(f"{state.item}/")
         whose = "an earlier question of this item" if own else "a question that exists already"
-        if answer.nearest.startswith("known:"):  # an evaluation set, or training data that exists
-            whose = f"a text of {answer.nearest.removeprefix('known:')}, which no question may repeat"
-        elif answer.nearest.startswith("library:"):
+        if answer.nearest.startswith(KNOWN):  # an evaluation set, or training data that exists
+            whose = f"a text of {answer.nearest.removeprefix(KNOWN)}, which no question may repeat"
+        elif answer.nearest.startswith(LIBRARY):
             whose = "a question that an earlier run kept"
         detail = f"similarity {answer.similarity:.2f} to {whose}"
         return refuse(state, Reason(kind=ReasonKind.DUPLICATE, stage="check", detail=detail))

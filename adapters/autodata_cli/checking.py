@@ -163,13 +163,13 @@ def _probe(role: Role, model: Model) -> Finding:
 
 
 def _calls(workspace: Workspace) -> Finding:
-    protocol, table = workspace.rules.protocol, workspace.file.sources
+    protocol = workspace.rules.protocol
     judged = protocol.weak_attempts + protocol.strong_attempts if "judge" in workspace.models else 0
     judged += 4 if judged and protocol.judge_controls != "off" else 0
     reviews = (1 if protocol.quality_check else 0) + (1 if protocol.final_check else 0) + len(protocol.critics)
     reviews += 2 * protocol.debate_rounds + 1 if protocol.debate_rounds else 0
     most = 1 + reviews + protocol.weak_attempts + protocol.strong_attempts + judged
-    items = len(workspace.sources.sources) * table.examples_per_source
+    items = workspace.items
     detail = f"{items} items; at most {most} calls a round, {protocol.rounds} rounds, {items * most * protocol.rounds:,} calls"
     return Finding("size", True, detail)
 
@@ -182,7 +182,7 @@ def _price(workspace: Workspace, budget_usd: float | None) -> Finding:
         return Finding("cost", False, str(error))
     if any(p.price_in is None or p.price_out is None for p in workspace.prices.values()):
         return Finding("cost", True, "unknown: not every model has price_in and price_out")
-    protocol, table = workspace.rules.protocol, workspace.file.sources
+    protocol = workspace.rules.protocol
     per_role: dict[str, int] = dict.fromkeys(workspace.prices, 1)
     per_role |= {"check": 2, "weak": protocol.weak_attempts, "strong": protocol.strong_attempts}
     per_role |= dict.fromkeys(("advocate", "opponent"), protocol.debate_rounds)
@@ -192,7 +192,7 @@ def _price(workspace: Workspace, budget_usd: float | None) -> Finding:
     for role, prices in workspace.prices.items():
         reads = 800 if role in ("weak", "strong", "judge") else tokens_in
         usd += per_role[role] * (reads * (prices.price_in or 0) + 600 * (prices.price_out or 0)) / 1e6
-    items = len(workspace.sources.sources) * table.examples_per_source
+    items = workspace.items
     text = (
         f"about ${usd:.4f} a round; ${usd * items * protocol.rounds:.2f} if {items} items take {protocol.rounds} rounds"
     )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from autodata_adapters.stores.sqlite import FinishedItem
-from autodata_core.coverage import ANY, Cell, Closing, Gap, Outcome, Planned, TopicMap, band_of, measure
+from autodata_core.coverage import ANY, Cell, Closing, Gap, Outcome, Planned, TopicMap, band_of, fold_type, measure
 from autodata_core.coverage.reporting import BatchLine, Pointed
 from autodata_core.item import ItemState, item_id
 from autodata_core.ports import CoverageAsk, CoverageReply
@@ -31,16 +31,16 @@ class Places:
     @classmethod
     def of(cls, topics: TopicMap, targets: Iterable[Cell]) -> Places:
         """Return the places of a run."""
-        return cls(topics, {_folded(cell.question_type): cell.question_type for cell in targets})
+        return cls(topics, {fold_type(cell.question_type): cell.question_type for cell in targets})
 
     def cell(self, source: str, question_type: str | None) -> Cell:
         """Return where a question about a source lies, without difficulty."""
         kind = question_type or ANY
-        return Cell(topic=self.topics.topic_of(source), question_type=self.spelled.get(_folded(kind), kind))
+        return Cell(topic=self.topics.topic_of(source), question_type=self.spelled.get(fold_type(kind), kind))
 
     def respelled(self, row: Example) -> Example:
         """Return a row with its question type as the targets spell it."""
-        kind = self.spelled.get(_folded(row.question_type), row.question_type)
+        kind = self.spelled.get(fold_type(row.question_type), row.question_type)
         return row if kind == row.question_type else row.model_copy(update={"question_type": kind})
 
 
@@ -183,7 +183,3 @@ def _share(lacking: Sequence[Gap], wanted: int) -> float | None:
 
 def _repeats(reply: CoverageReply, near: float) -> bool:
     return reply.nearest is not None and reply.similarity >= near
-
-
-def _folded(name: str) -> str:
-    return "".join(c for c in name.casefold() if c.isalnum())

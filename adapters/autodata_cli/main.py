@@ -58,6 +58,7 @@ def run(
     from autodata_cli.progress import Display
     from autodata_cli.reporting import read_report, report_text
     from autodata_cli.running import Run, run_recipe
+    from autodata_cli.steering import notes_of
     from autodata_cli.workspace import open_workspace
     from autodata_core.roles import conflicts
 
@@ -72,10 +73,10 @@ def run(
         typer.echo(f"skipped {skipped.id}: {skipped.reason}", err=True)
     for conflict in conflicts(workspace.rules.protocol.models):
         typer.echo(f"mind: {conflict}", err=True)
-    if idle := workspace.file.coverage.idle():
-        typer.echo(f"mind: [coverage] {', '.join(idle)} say nothing to a run that is not steered", err=True)
+    for note in notes_of(workspace, None):
+        typer.echo(f"mind: {note}", err=True)
     job = Run(workspace, out, limit=limit, budget_usd=budget_usd, concurrency=concurrency, fork=fork)
-    items = len(workspace.sources.sources) * workspace.file.sources.examples_per_source
+    items = workspace.items
     with Display(job, items) as display:
         job.on_event = display.hear
         result = run_recipe(job)
@@ -109,7 +110,7 @@ def _preview(recipe: Path, items: int, budget_usd: float | None, concurrency: in
     from autodata_cli.workspace import open_workspace
 
     workspace = open_workspace(recipe)
-    whole = len(workspace.sources.sources) * workspace.file.sources.examples_per_source
+    whole = workspace.items
     few = LoadedSources(workspace.sources.sources[:items], workspace.sources.skipped)
     once = workspace.file.sources.model_copy(update={"examples_per_source": -(-items // len(few.sources))})
     workspace = replace(workspace, sources=few, file=workspace.file.model_copy(update={"sources": once}))

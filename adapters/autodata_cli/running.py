@@ -276,7 +276,7 @@ class _Coverage:
 
 def _coverage(workspace: Workspace, folder: RunFolder, store: SqliteRunStore) -> _Coverage:
     """Return the coverage map with its recorded decisions."""
-    wanted = len(workspace.sources.sources) * workspace.file.sources.examples_per_source
+    wanted = workspace.items
     if store.first_open_item() >= wanted:  # nothing will be asked, and reading a large index takes seconds
         return _Coverage(RecordedCoverage(NoCoverage(), store), lambda: None)
     table, known = workspace.file.coverage, known_texts(workspace)

@@ -79,7 +79,7 @@ def wanted_of(workspace: Workspace) -> tuple[TopicMap, dict[Cell, int]] | None:
     targets = create_targets(
         topics,
         sources,
-        total=len(sources) * workspace.file.sources.examples_per_source,
+        total=workspace.items,
         targets=table.targets if table.targets in _BUILT_IN else base / table.targets,
         failures=base / table.failures if table.failures else None,
         types=table.question_types or workspace.rules.domain.question_types,
@@ -95,7 +95,7 @@ def notes_of(workspace: Workspace, wanted: tuple[TopicMap, dict[Cell, int]] | No
     if idle := table.idle():
         notes.append(f"[coverage] {', '.join(idle)} say nothing to a run that is not steered")
     if wanted is not None:
-        items = len(workspace.sources.sources) * workspace.file.sources.examples_per_source
+        items = workspace.items
         rows = sum(wanted[1].values())
         if rows > items:
             notes.append(f"the targets want {rows} rows and the run has {items} items; raise examples_per_source")
@@ -122,10 +122,10 @@ def steering_of(workspace: Workspace, store: SqliteRunStore) -> Steering | None:
     topics, targets = store.get_meta("topics_json"), store.get_meta("targets_json")
     if topics is None or targets is None:
         return None
-    table, file = workspace.file.coverage, workspace.file
+    table = workspace.file.coverage
     return create_steering(
         workspace.sources.sources,
-        total=len(workspace.sources.sources) * file.sources.examples_per_source,
+        total=workspace.items,
         topics=TopicMap.from_json(json.loads(topics)),
         targets={Cell.from_json(line["cell"]): int(line["target"]) for line in json.loads(targets)},
         types=table.question_types or workspace.rules.domain.question_types,

@@ -55,6 +55,11 @@ class Workspace:
     def base_dir(self) -> Path:
         return self.path.parent
 
+    @property
+    def items(self) -> int:
+        """Items of a whole run."""
+        return len(self.sources.sources) * self.file.sources.examples_per_source
+
     def check_prices(self, usd: float | None) -> None:
         """Refuse a budget that cannot be kept.
 

@@ -12,7 +12,7 @@ from functools import cached_property
 
 from pydantic import StrictBool, StrictStr
 
-from autodata_core.coverage.cells import ANY, Band, Cell, TopicMap, band_of
+from autodata_core.coverage.cells import ANY, Band, Cell, TopicMap, band_of, fold_type
 from autodata_core.coverage.guidance import Nearby, key_terms, steering_text
 from autodata_core.coverage.lacking import Closing, Gap, gaps, measure
 from autodata_core.coverage.planning import Planned, plan
@@ -116,7 +116,7 @@ class Steering:
 
     @cached_property
     def _spelled(self) -> Mapping[str, str]:
-        return {_folded(name): name for name in self.types}
+        return {fold_type(name): name for name in self.types}
 
     @property
     def fresh(self) -> bool:
@@ -163,7 +163,7 @@ class Steering:
         topic = self.topics.topic_of(item.source)
         wanted, came = self._wanted.pop(item.item, None), False
         for tried in item.tried:
-            kind = self._spelled.get(_folded(tried.question_type), tried.question_type)
+            kind = self._spelled.get(fold_type(tried.question_type), tried.question_type)
             cell = Cell(topic=topic, question_type=kind)
             self._repeats.note(cell, tried.duplicate)
             near = Nearby(item.source, kind, key_terms(tried.question))
@@ -221,7 +221,3 @@ class Steering:
         cell = planned.cell or Cell(topic=topic)
         kind = "" if cell.question_type == ANY else cell.question_type
         return Aim(topic=topic, question_type=kind, band=cell.band, text=text)
-
-
-def _folded(name: str) -> str:
-    return "".join(c for c in name.casefold() if c.isalnum())

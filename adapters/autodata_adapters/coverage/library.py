@@ -17,13 +17,11 @@ from autodata_adapters.coverage.contamination import read_texts
 from autodata_adapters.coverage.embedders import Embedder, embed
 from autodata_adapters.coverage.vectors import Entry, to_unit
 from autodata_core.errors import RecipeError
-from autodata_core.ports import CoverageAsk
+from autodata_core.ports import LIBRARY, CoverageAsk
 from autodata_core.records import Example
 
-__all__ = ["LIBRARY", "CoverageLibrary", "open_library"]
+__all__ = ["CoverageLibrary", "open_library"]
 
-LIBRARY = "library:"
-"""Begins `CoverageReply.nearest` where a question was kept by an earlier run."""
 _AT_ONCE = 1000
 
 

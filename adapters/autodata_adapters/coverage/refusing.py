@@ -6,17 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from autodata_adapters.coverage.contamination import KnownTexts
-from autodata_core.ports import CoverageAsk, CoverageMap, CoverageReply
+from autodata_core.ports import KNOWN, CoverageAsk, CoverageMap, CoverageReply
 
-__all__ = ["KNOWN", "WithoutKnown"]
-
-KNOWN = "known:"
-"""Before file and line in `CoverageReply.nearest`, where a question or its context stands in a file; what it says is not told."""
+__all__ = ["WithoutKnown"]
 
 
 @dataclass
 class WithoutKnown:
-    """Asks `known` first, then the map. What stands in a file is no entry of the map."""
+    """Asks `known` first, then the map. What stands in a file is no entry of the map, and its text is told to nobody."""
 
     map: CoverageMap
     known: KnownTexts
