@@ -10,14 +10,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, StrictBool, StrictFloat, StrictInt, StrictStr, ValidationError, field_validator
 
-from autodata_core.coverage import fold_type
 from autodata_core.domains import Domain
 from autodata_core.errors import RecipeError, shorten
 from autodata_core.lazily import lazy
 from autodata_core.learnings import StudySettings
 from autodata_core.meta.search import SearchSettings
 from autodata_core.recipe import EvaluationProtocol, Recipe, Rules
-from autodata_core.records import Record, Role
+from autodata_core.records import Record, Role, fold_type
 from autodata_core.roles import CRITICS, ROLES, player, stand_ins
 from autodata_core.safety import SafetyRules
 

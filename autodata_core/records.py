@@ -42,6 +42,7 @@ __all__ = [
     "Verdict",
     "canonical_json",
     "fingerprint",
+    "fold_type",
 ]
 
 SCHEMA_VERSION = 1
@@ -316,6 +317,11 @@ class Statement(Record):
 
     speaker: Literal["advocate", "opponent"]
     text: StrictStr
+
+
+def fold_type(name: str) -> str:
+    """Return a question type as it is compared: in another case or with other separators it is the same."""
+    return "".join(c for c in name.casefold() if c.isalnum())
 
 
 class Aim(Record):

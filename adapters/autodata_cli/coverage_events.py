@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from autodata_adapters.stores.sqlite import FinishedItem
-from autodata_core.coverage import ANY, Cell, Closing, Gap, Outcome, Planned, TopicMap, band_of, fold_type, measure
+from autodata_core.coverage import ANY, Cell, Closing, Gap, Outcome, Planned, TopicMap, band_of, measure
 from autodata_core.coverage.reporting import BatchLine, Pointed
 from autodata_core.item import ItemState, item_id
 from autodata_core.ports import CoverageAsk, CoverageReply
-from autodata_core.records import Example, ReasonKind, Source
+from autodata_core.records import Example, ReasonKind, Source, fold_type
 from autodata_core.scoring import attempt_score
 
 __all__ = ["Places", "batches_of", "outcomes_of", "plans_of", "questions_of", "refusals_of", "tries_of"]

@@ -17,7 +17,6 @@ from autodata_core.coverage.cells import (
     band_of,
     cell_of,
     count_cells,
-    fold_type,
     reachable_bands,
 )
 from autodata_core.coverage.collapse import Alarm, Figures, Limit, check_collapse, figures, vendi
@@ -69,7 +68,6 @@ __all__ = [
     "coverage_report",
     "digest_of",
     "figures",
-    "fold_type",
     "gaps",
     "grid",
     "heat_map_svg",

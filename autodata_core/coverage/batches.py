@@ -12,13 +12,13 @@ from functools import cached_property
 
 from pydantic import StrictBool, StrictStr
 
-from autodata_core.coverage.cells import ANY, Band, Cell, TopicMap, band_of, fold_type
+from autodata_core.coverage.cells import ANY, Band, Cell, TopicMap, band_of
 from autodata_core.coverage.guidance import Nearby, key_terms, steering_text
 from autodata_core.coverage.lacking import Closing, Gap, gaps, measure
 from autodata_core.coverage.planning import Planned, plan
 from autodata_core.coverage.repeating import Repeats, Saturation, saturated_cells
 from autodata_core.item import ItemState, item_id
-from autodata_core.records import Aim, ReasonKind, Record, Source
+from autodata_core.records import Aim, ReasonKind, Record, Source, fold_type
 from autodata_core.scoring import attempt_score
 
 __all__ = ["Batch", "Digest", "Steering", "Tried", "digest_of"]

@@ -26,7 +26,6 @@ __all__ = [
     "band_of",
     "cell_of",
     "count_cells",
-    "fold_type",
     "have",
     "reachable_bands",
 ]
@@ -120,11 +119,6 @@ def band_of(weak: Sequence[float | Fraction]) -> Band:
     if total <= _HARD * len(weak):
         return "hard"
     return "medium" if total <= _MEDIUM * len(weak) else "easy"
-
-
-def fold_type(name: str) -> str:
-    """Return a question type as it is compared: in another case or with other separators it is the same."""
-    return "".join(c for c in name.casefold() if c.isalnum())
 
 
 def reachable_bands(
